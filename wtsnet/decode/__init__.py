@@ -1,0 +1,1 @@
+"""From a network's output arrays to typed results."""

@@ -1,0 +1,30 @@
+"""LeNet-5 (LeCun et al. 1998), as tensorrtx's users train it: 1×32×32 in, the probabilities of ten classes out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wtsnet.ops import avg_pool, conv, flatten, linear, relu, softmax
+from wtsnet.registry import Image, model
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wtsnet.network import Scope, Tensor
+
+
+@model(
+    "lenet",
+    image=Image(channels=1, size=32, name="data", preprocess={"kind": "gray"}),
+    task="classify",
+    upstream="pytorchx lenet5",
+)
+def lenet(s: Scope, x: Tensor) -> Mapping[str, Tensor]:
+    """Two convolutions with average pooling, three linear layers, softmax."""
+    x = relu(s / "relu", conv(s / "conv1", x, 6, 5))
+    x = avg_pool(s / "pool1", x, 2)
+    x = relu(s / "relu", conv(s / "conv2", x, 16, 5))
+    x = avg_pool(s / "pool1", x, 2)
+    x = relu(s / "relu", linear(s / "fc1", flatten(s / "flatten", x), 120))
+    x = relu(s / "relu", linear(s / "fc2", x, 84))
+    return {"prob": softmax(s / "softmax", linear(s / "fc3", x, -1), 1)}

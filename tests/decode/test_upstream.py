@@ -1,0 +1,154 @@
+"""The same numbers as the `yolov5` package (GPL-3.0; it is only here to compare with)."""
+
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from types import ModuleType, SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+from wtsnet.decode.boxes import Detections, detections_from_predictions, yolov5_raw
+from wtsnet.preprocess import letterbox
+
+Array = npt.NDArray[Any]
+ANCHORS = np.array(
+    [
+        [[10, 13], [16, 30], [33, 23]],
+        [[30, 61], [62, 45], [59, 119]],
+        [[116, 90], [156, 198], [373, 326]],
+    ],
+    np.float32,
+)
+STRIDES = (8, 16, 32)
+
+
+def greedy_nms(boxes: torch.Tensor, scores: torch.Tensor, iou: float) -> torch.Tensor:
+    """What torchvision's kernel computes; the kernel itself does not load beside a CPU torch."""
+    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    left, kept = torch.argsort(scores, descending=True, stable=True), []
+    while len(left):
+        best, left = left[0], left[1:]
+        kept.append(best)
+        low = torch.maximum(boxes[best, :2], boxes[left, :2])
+        high = torch.minimum(boxes[best, 2:], boxes[left, 2:])
+        shared = (high - low).clamp(min=0).prod(1)
+        left = left[(shared / (area[best] + area[left] - shared)).double() <= iou]
+    return torch.stack(kept)
+
+
+def stable_argsort(scores: torch.Tensor, descending: bool) -> torch.Tensor:
+    """The package leaves the order of equal scores to torch, where it depends on the processor: settled here."""
+    return torch.argsort(scores, descending=descending, stable=True)
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[Any]:
+    """The package's functions, imported past what it wants for plots and version checks only."""
+    torch_library: Any = torch.library
+    library = torch_library.Library("torchvision", "FRAGMENT")
+    if not hasattr(torch.ops.torchvision, "nms"):
+        for name in ("nms", "qnms"):
+            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    unneeded = {name: ModuleType(name) for name in ("pkg_resources", "seaborn")}
+    unneeded["pkg_resources"].parse_version = lambda text: tuple(  # type: ignore[attr-defined]
+        int(part) for part in text.split("+")[0].split(".") if part.isdigit()
+    )
+    settings = {"YOLO_AUTOINSTALL": "False", "YOLO_OFFLINE": "True"}
+    with patch.dict(os.environ, settings), patch.dict(sys.modules, unneeded), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from yolov5.models.yolo import Detect
+        from yolov5.utils.augmentations import letterbox
+        from yolov5.utils.general import non_max_suppression
+
+        with patch("torchvision.ops.nms", greedy_nms), patch("torch.Tensor.argsort", stable_argsort):
+            yield SimpleNamespace(detect=Detect, letterbox=letterbox, suppress=non_max_suppression)
+
+
+def assert_same(found: Detections, wanted: torch.Tensor) -> None:
+    rows = wanted.numpy()
+    assert len(found) == len(rows)
+    np.testing.assert_allclose(found.boxes, rows[:, :4], rtol=0, atol=1e-3)
+    np.testing.assert_allclose(found.scores, rows[:, 4], rtol=0, atol=1e-5)
+    np.testing.assert_array_equal(found.classes, rows[:, 5])
+
+
+def random_predictions(rng: np.random.Generator, classes: int, candidates: int = 1000) -> Array:
+    """Everything uniform: many candidates of many scores, most of them overlapping something."""
+    centre, size = rng.uniform(0, 640, (1, candidates, 2)), rng.uniform(2, 250, (1, candidates, 2))
+    return np.concatenate([centre, size, rng.random((1, candidates, 1 + classes))], axis=2).astype(np.float32)
+
+
+def realistic_predictions(rng: np.random.Generator, classes: int, objects: int = 25) -> Array:
+    """A 640×640 picture's 25,200 candidates: nearly all near 0, and around each object a few dozen sure ones."""
+    levels = []
+    for stride in STRIDES:
+        cells = 640 // stride
+        level = rng.normal(0, 0.8, (1, 3, 5 + classes, cells, cells)).astype(np.float32)
+        level[:, :, 4:] -= 6
+        for _ in range(objects):
+            row, column = rng.integers(0, cells, 2)
+            near = np.s_[:, :, :, max(0, row - 1) : row + 2, max(0, column - 1) : column + 2]
+            level[near][:, :, 4] += rng.uniform(4, 9)
+            for label in rng.integers(0, classes, 2):
+                level[near][:, :, 5 + label] += rng.uniform(4, 9)
+        levels.append(level.reshape(1, -1, cells, cells))
+    return yolov5_raw(levels, ANCHORS, STRIDES)
+
+
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"multi_label": True},
+    {"conf": 0.5, "iou": 0.6, "max_det": 50},
+    {"agnostic": True, "iou": 0.3},
+    {"classes": [0, 2], "multi_label": True, "agnostic": True},
+    {"conf": 0.05, "multi_label": True, "max_det": 1000},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("classes", [1, 3, 80])
+@pytest.mark.parametrize("predict", [random_predictions, realistic_predictions])
+def test_the_same_objects_in_the_same_order(upstream: Any, predict: Any, classes: int, options: dict[str, Any]) -> None:
+    rng = np.random.default_rng(classes)
+    for _ in range(2):
+        predictions = predict(rng, classes)
+        (found,) = detections_from_predictions(predictions, **options)
+        theirs = {"conf": "conf_thres", "iou": "iou_thres"}
+        (wanted,) = upstream.suppress(
+            torch.from_numpy(predictions.copy()), **{theirs.get(key, key): value for key, value in options.items()}
+        )
+        assert len(found) >= (0 if options.get("classes") and classes == 1 else 3)
+        assert_same(found, wanted)
+
+
+@pytest.mark.parametrize("size", [(640, 640), (320, 480), (32, 64)])
+def test_the_same_candidates(upstream: Any, size: tuple[int, int]) -> None:
+    head = upstream.detect(nc=4, anchors=ANCHORS.reshape(3, 6).tolist(), ch=(1, 1, 1)).eval()
+    head.m = torch.nn.ModuleList([torch.nn.Identity()] * 3)
+    head.stride = torch.tensor(STRIDES)
+    head.anchors /= head.stride[:, None, None]
+    rng = np.random.default_rng(0)
+    levels = [rng.normal(0, 3, (2, 27, size[0] // s, size[1] // s)).astype(np.float32) for s in STRIDES]
+    with torch.no_grad():
+        wanted = head([torch.from_numpy(level) for level in levels])[0].numpy()
+    np.testing.assert_allclose(yolov5_raw(levels, ANCHORS, STRIDES), wanted, rtol=1e-6, atol=1e-4)
+
+
+def test_the_same_letterbox(upstream: Any) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        image = rng.integers(0, 256, (*rng.integers(20, 400, 2), 3), dtype=np.uint8)
+        size = int(rng.integers(2, 12)) * 32, int(rng.integers(2, 12)) * 32
+        scale_up = bool(rng.integers(2))
+        wanted, ratio, (dw, dh) = upstream.letterbox(image, size, auto=False, scaleup=scale_up)
+        padded, geometry = letterbox(image, size, scale_up=scale_up)
+        assert padded.shape == wanted.shape
+        assert (geometry.ratio, geometry.ratio) == ratio
+        assert (geometry.left, geometry.top) == (int(dw), int(dh))
+        assert np.abs(padded.astype(int) - wanted).max() <= 1

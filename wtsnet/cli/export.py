@@ -1,0 +1,78 @@
+"""`wtsnet export`, which `tools/gen_wts.py` runs too."""
+
+from __future__ import annotations
+
+import math
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from wtsnet import checkpoint
+from wtsnet.manifest import manifest_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+def export(
+    source: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="A .pt, .pth or .safetensors file.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="The .wts to write.", show_default="the checkpoint's name with .wts"),
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            help="Which part of a checkpoint, as in ema or student.model.",
+            show_default="ema, else model, else state_dict, else all of it",
+        ),
+    ] = None,
+    strip_prefix: Annotated[
+        str, typer.Option(help="What to remove from the beginning of names, as in module.", show_default=False)
+    ] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Do everything but write files.")] = False,
+) -> None:
+    """Write a PyTorch checkpoint's weights to a .wts, and what else it tells to a manifest beside it.
+
+    The checkpoint's code is neither needed nor run.
+
+    Example: wtsnet export yolov5s.pt -o yolov5s.wts
+    """
+    target = out or source.with_suffix(".wts")
+    with _late_progress(f"Writing {target.name}") as progress:
+        manifest = checkpoint.export(
+            source, target, key=key, strip_prefix=strip_prefix, dry_run=dry_run, progress=progress
+        )
+    taken = manifest.source["key"]
+    values = sum(math.prod(entry["shape"]) for entry in manifest.entries.values())
+    facts = ", ".join(manifest.architecture) or "none"
+    print(f"{source}{f', {taken}' if taken else ''}: {len(manifest.entries):,} entries, {values:,} values")
+    print(f"facts: {facts}; eps of {len(manifest.bn_eps)} batch norms")
+    if dry_run:
+        print(f"{target} would be written, and {manifest_path(target).name} beside it")
+    else:
+        print(f"{target}: {target.stat().st_size:,} bytes, and {manifest_path(target).name} beside it")
+
+
+@contextmanager
+def _late_progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Give a function of (done, total) that shows a bar on stderr once a second has gone by."""
+    bar, began = Progress(console=Console(stderr=True), transient=True), monotonic()
+
+    def progress(done: int, total: int) -> None:
+        if not bar.live.is_started and monotonic() - began > 1:
+            bar.start()
+            bar.add_task(what, total=total)
+        if bar.live.is_started:
+            bar.update(bar.task_ids[0], completed=done)
+
+    try:
+        yield progress
+    finally:
+        if bar.live.is_started:
+            bar.stop()

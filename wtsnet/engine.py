@@ -1,0 +1,215 @@
+"""An engine: a plan, its manifest, and the runners that execute it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wtsnet import trt as tensorrt
+from wtsnet.definition import define
+from wtsnet.errors import EngineError
+from wtsnet.files import sha256, whole
+from wtsnet.manifest import PlanManifest, WtsRef, manifest_path
+from wtsnet.weights import Weights
+from wtsnet.wts import write_wts
+
+if TYPE_CHECKING:
+    from wtsnet.device import Gpu
+    from wtsnet.network import Network
+    from wtsnet.runtime import Runner
+
+# What TensorRT-RTX runs on when no target was named.
+_RTX_CAPABILITIES = {(8, 0), (8, 6), (8, 7), (8, 9), (12, 0), (12, 1)}
+
+
+class Engine:
+    """A built network.
+
+    Made by `wtsnet.build` and `wtsnet.load`.
+
+    Attributes:
+        plan: the serialized engine, as TensorRT's other tools read it.
+        manifest: what the plan can't say, or says only on a fitting GPU.
+        path: where the plan lies, None for one that was never saved.
+    """
+
+    def __init__(
+        self,
+        plan: bytes,
+        manifest: PlanManifest,
+        *,
+        path: Path | None = None,
+        weights: Weights | None = None,
+        network: Network | None = None,
+    ) -> None:
+        self.plan = plan
+        self.manifest = manifest
+        self.path = path
+        self._weights = weights
+        self._network = network
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the plan, and its manifest beside it as `<path>.yaml`; both whole or not at all.
+
+        Where the engine was built from a mapping and not from a .wts file, the weights are written too, as
+        `<path>.wts`: the reference runner needs them.
+
+        Raises:
+            EngineError: the folder does not exist or can't be written to.
+        """
+        target = Path(path)
+        try:
+            weights = self._weights_beside(target)
+            manifest = replace(
+                self.manifest,
+                weights=replace(self.manifest.weights, file=weights),
+                plan=replace(self.manifest.plan, file=target.name),
+            )
+            with whole(target, manifest_path(target)) as (plan_part, manifest_part):
+                plan_part.write_bytes(self.plan)
+                manifest.write(manifest_part)
+        except OSError as error:
+            raise EngineError(f"{target}: can't be written ({error.strerror})") from None
+        self.manifest = manifest
+        self.path = target
+
+    def _weights_beside(self, target: Path) -> str | None:
+        """The .wts that the manifest of a plan at `target` should name: relative, so that a folder can move."""
+        if self._weights is None:  # loaded: the file that its manifest names
+            found = self._weights_file()
+            return os.path.relpath(found, target.parent) if found else self.manifest.weights.file
+        if self._weights.path is not None:
+            return os.path.relpath(self._weights.path, target.parent)
+        beside = target.with_name(f"{target.name}.wts")
+        write_wts(beside, self._weights.flat())
+        weights = Weights(beside)
+        self.manifest = replace(self.manifest, weights=WtsRef(beside.name, weights.sha256))
+        self._weights = weights
+        return beside.name
+
+    def network(self) -> Network:
+        """The network that the plan was built from; defined again from the manifest and the weights when the
+        engine was loaded.
+
+        Raises:
+            EngineError: the weights are gone or have changed.
+        """
+        if self._network is None:
+            manifest = self.manifest
+            weights = self._weights or Weights(self._checked_weights())
+            self._network = define(manifest.model, weights.told(manifest.architecture), **_options(manifest))
+        return self._network
+
+    def _weights_file(self) -> Path | None:
+        """The .wts that the manifest names, where it lies there or beside the plan."""
+        name = self.manifest.weights.file
+        if name is None or self.path is None:
+            return None
+        for candidate in (self.path.parent / name, self.path.parent / Path(name).name):
+            if candidate.is_file():
+                return candidate
+        return None
+
+    def _checked_weights(self) -> Path:
+        named = self.manifest.weights.file
+        found = self._weights_file()
+        if found is None:
+            raise EngineError(
+                f"{self.path}: the reference runner needs the weights that the plan was built from ({named}), "
+                "which are neither there nor beside the plan"
+            )
+        actual = sha256(found)
+        if actual != self.manifest.weights.sha256:
+            raise EngineError(
+                f"{found}: found sha256 {actual[:12]}…, expected {self.manifest.weights['sha256'][:12]}…: "
+                f"not the weights that {self.path} was built from"
+            )
+        return found
+
+    def misfit(self, gpu: Gpu) -> str:
+        """Why the plan can't run on `gpu`; empty when it can."""
+        manifest = self.manifest
+        if manifest.target:
+            fits = gpu.target in manifest.target or ("ampere_plus" in manifest.target and gpu.capability >= (8, 0))
+            expected = ", ".join(manifest.target)
+        elif manifest.tensorrt.flavour == "tensorrt_rtx":
+            fits = gpu.capability in _RTX_CAPABILITIES
+            expected = ", ".join(f"sm{major}{minor}" for major, minor in sorted(_RTX_CAPABILITIES))
+        else:
+            built_on = manifest.gpu
+            fits = built_on is not None and built_on.compute_capability == "{}.{}".format(*gpu.capability)
+            expected = f"compute capability {built_on.compute_capability} ({built_on.name})" if built_on else "no GPU"
+        return "" if fits else f"the plan is for {expected}; {gpu.name} is {gpu.target}"
+
+    def runner(self, kind: str = "auto", **options: Any) -> Runner:
+        """A runner: call it with the inputs by name to get the outputs by name.
+
+        Args:
+            kind: "tensorrt" runs the plan on a GPU; "reference" executes the network with torch, on CUDA where torch
+                finds it, else on the CPU; "auto" takes tensorrt where that can run, and `runner.reason` says why.
+            options: `device` ("cpu", "cuda") for the reference runner.
+
+        Raises:
+            RunnerError: no such kind, or the plan can't run here.
+        """
+        from wtsnet.runtime import make_runner  # the runners need the engine, the engine only offers them
+
+        return make_runner(self, kind, **options)
+
+
+def load(path: str | os.PathLike[str]) -> Engine:
+    """Load a plan with its manifest, without opening the plan: no GPU is needed.
+
+    Raises:
+        EngineError: the plan is missing or changed since its manifest was written, or was built by another flavour
+            or release of TensorRT than the one that is installed.
+        ManifestError: the manifest is missing or malformed.
+    """
+    path = Path(path)
+    try:
+        plan = path.read_bytes()
+    except OSError as error:
+        raise EngineError(f"{path}: can't be read ({error.strerror})") from None
+    manifest = PlanManifest.read(manifest_path(path))
+    expected = manifest.plan.sha256
+    if (actual := hashlib.sha256(plan).hexdigest()) != expected:
+        raise EngineError(
+            f"{path}: found sha256 {actual[:12]}…, expected {expected[:12]}…: the plan changed since its manifest was written"
+        )
+    if problem := _release_problem(manifest):
+        raise EngineError(f"{path}: {problem}")
+    return Engine(plan, manifest, path=path)
+
+
+def _release_problem(manifest: PlanManifest) -> str:
+    """Why the installed TensorRT can't run a plan; empty when it can, as far as releases go.
+
+    A plan runs on the release that built it. Full TensorRT's version-compatible plans also run on later releases of
+    the same major version, and those of 10 on 11 (NVIDIA's support matrix, "Engine Portability").
+    """
+    flavour, version = manifest.tensorrt.flavour, manifest.tensorrt.version
+    here = f"{tensorrt.flavour()} {tensorrt.version()}"
+    if flavour != tensorrt.flavour():
+        return f"built by {flavour} {version}, which {here} can't run; build it again, or install {flavour}"
+    built, installed = _release(version), _release(tensorrt.version())
+    if built == installed:
+        return ""
+    if "version_compatible" in manifest.flags and built < installed and installed[0] - built[0] <= (built[0] == 10):
+        return ""
+    return f"built by {flavour} {version}, which {here} can't run; build it again"
+
+
+def _release(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
+
+
+def _options(manifest: PlanManifest) -> dict[str, Any]:
+    """A manifest's options as `define` takes them: YAML has lists where they are tuples."""
+
+    def tuples(value: Any) -> Any:
+        return tuple(tuples(item) for item in value) if isinstance(value, list) else value
+
+    return {name: tuples(value) for name, value in manifest.options.items()}

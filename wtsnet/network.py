@@ -1,0 +1,337 @@
+"""Network, Scope and Tensor: a TensorRT INetworkDefinition that is written like the paper's figure.
+
+A `Scope` is a network and a dotted path in it; `scope / "layer1" / 0` goes down that path as pathlib does.
+Every op of `wtsnet.ops` takes the scope of the PyTorch module that it stands for, reads that module's weights
+from it and gives the layer that produces the module's output exactly that path as its name. Layers that an op
+needs on the way carry the path and a suffix behind a colon: `model.0.act:sigmoid`.
+
+Nothing of TensorRT's API is hidden: `Network.trt` (and `Scope.trt`) is the INetworkDefinition itself, `Tensor.trt`
+an ITensor, and `Scope.emit` adds any of its layers in the middle of a model.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from wtsnet import trt as tensorrt
+from wtsnet.dims import Dim
+from wtsnet.errors import NetworkError
+from wtsnet.weights import Weights
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+PRECISIONS = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
+
+
+class Network:
+    """A strongly typed network under construction, and the weights that it takes from.
+
+    Args:
+        weights: a .wts path, a mapping of names to arrays, or a `Weights`.
+        precision: "fp32", "fp16" or "bf16": the dtype that `Scope.compute` casts to. A layer runs in the dtype
+            of its input, and its weights are converted to it.
+        fold_bn: whether `ops.conv_bn` multiplies a batch norm into the convolution before it.
+
+    Attributes:
+        trt: the INetworkDefinition.
+        weights: the store that ops take from.
+        modules: for each PyTorch module path its outputs, one for each time that it is called.
+        facts: what a runner or decoder must know and a network can't say (task, names, strides …).
+        profile: for each input its (min, opt, max) shapes.
+    """
+
+    def __init__(
+        self,
+        weights: str | os.PathLike[str] | Mapping[str, Any] | Weights,
+        *,
+        precision: str = "fp32",
+        fold_bn: bool = True,
+    ) -> None:
+        if precision not in PRECISIONS:
+            raise NetworkError(f"precision: found {precision!r}, expected one of {', '.join(PRECISIONS)}")
+        self.weights = weights if isinstance(weights, Weights) else Weights(weights)
+        self.precision = precision
+        self.fold_bn = fold_bn
+        self.builder = tensorrt.builder()
+        self.trt = tensorrt.create_network(self.builder)
+        self.modules: dict[str, list[Tensor]] = {}
+        self.facts: dict[str, Any] = {}
+        self.profile: dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = {}
+        self._names: dict[str, int] = {}
+        self._alive: list[Any] = []  # arrays that TensorRT reads until the engine is built
+
+    @property
+    def root(self) -> Scope:
+        """The scope of the whole model."""
+        return Scope(self, "")
+
+    def input(
+        self,
+        name: str,
+        shape: Sequence[int | tuple[int, int, int]],
+        dtype: str = "float32",
+    ) -> Tensor:
+        """Add a network input.
+
+        Args:
+            name: what runners call it.
+            shape: a number for a fixed size, (min, opt, max) for one that may change between runs.
+            dtype: such as "float32".
+        """
+        ranges = [size if isinstance(size, tuple) else (size, size, size) for size in shape]
+        for low, opt, high in ranges:
+            if not 1 <= low <= opt <= high:
+                raise NetworkError(f"input {name}: found size {low}:{opt}:{high}, expected 1 <= min <= opt <= max")
+        fixed = [low if low == high else -1 for low, _, high in ranges]
+        tensor = self.trt.add_input(self._unique(name), tensorrt.dtype(dtype), fixed)
+        if tensor is None:
+            raise NetworkError(f"input {name}: {tensorrt.log.last_error()}")
+        low, opt, high = (tuple(sizes[i] for sizes in ranges) for i in range(3))
+        self.profile[name] = (low, opt, high)
+        return Tensor(self, tensor)
+
+    def output(self, name: str, x: Tensor) -> None:
+        """Mark `x` as a network output called `name`."""
+        if x.trt.is_network_input or x.trt.is_network_output:
+            x = self.root.emit("add_identity", x, suffix=f"{name}:identity")
+        x.trt.name = name
+        self.trt.mark_output(x.trt)
+
+    def record(self, path: str, x: Tensor) -> Tensor:
+        """Note that `x` is what the PyTorch module at `path` returns; gives `x` back."""
+        calls = self.modules.setdefault(path, [])
+        calls.append(x)
+        return x
+
+    def keep(self, array: NDArray[Any]) -> Any:
+        """TensorRT Weights over `array`, which stays alive as long as the network."""
+        self._alive.append(array)
+        if array.dtype == np.uint16:  # bfloat16, for which numpy has no dtype
+            return tensorrt.module().Weights(tensorrt.dtype("bfloat16"), array.ctypes.data, array.size)
+        return tensorrt.module().Weights(array)
+
+    def _unique(self, name: str) -> str:
+        """`name`, with #2, #3 … behind it from its second use on: a module that is called again."""
+        self._names[name] = seen = self._names.get(name, 0) + 1
+        return name if seen == 1 else f"{name}#{seen}"
+
+
+class Scope:
+    """A network and the dotted path of a PyTorch module in it."""
+
+    __slots__ = ("net", "path")
+
+    def __init__(self, net: Network, path: str) -> None:
+        self.net = net
+        self.path = path
+
+    def __truediv__(self, child: str | int) -> Scope:
+        return Scope(self.net, f"{self.path}.{child}" if self.path else str(child))
+
+    def __repr__(self) -> str:
+        return f"Scope({self.path!r})"
+
+    @property
+    def trt(self) -> Any:
+        """The INetworkDefinition."""
+        return self.net.trt
+
+    @staticmethod
+    def enum(kind: str, member: str) -> Any:
+        """A member of one of TensorRT's enums, such as `enum("PoolingType", "MAX")`."""
+        return getattr(getattr(tensorrt.module(), kind), member)
+
+    def key(self, name: str) -> str:
+        """The full name of this module's weight `name`."""
+        return f"{self.path}.{name}" if self.path else name
+
+    def has(self, name: str) -> bool:
+        """Whether the weights hold this module's `name`."""
+        return self.key(name) in self.net.weights
+
+    def take(self, name: str, *shape: int) -> NDArray[np.float32]:
+        """This module's weight `name` as a float32 array of `shape` (see `Weights.take`)."""
+        return self.net.weights.take(self.key(name), shape)
+
+    def leave(self, *names: str) -> None:
+        """Name weights of this module that the network leaves unused on purpose."""
+        self.net.weights.leave(*(self.key(name) for name in names))
+
+    def error(self, text: str) -> NetworkError:
+        """A NetworkError about this module."""
+        return NetworkError(f"{self.path or 'network'}: {text}")
+
+    def emit(
+        self,
+        method: str,
+        *args: Any,
+        suffix: str = "",
+        inputs: Mapping[int, Tensor] | None = None,
+        **attributes: Any,
+    ) -> Tensor:
+        """Add a layer: the one place where layers come from.
+
+        Args:
+            method: a method of INetworkDefinition, such as "add_activation".
+            args: its arguments. Tensors are given as their ITensors and numpy arrays as weights that are kept
+                alive; None becomes empty weights.
+            suffix: set for a layer that does not produce the module's output.
+            inputs: further inputs by index, such as a shape that is known only at run time.
+            attributes: set on the layer, such as `stride_nd=(2, 2)`.
+
+        Returns:
+            The layer's first output. Others are `tensor.layer_output(i)`.
+
+        Raises:
+            NetworkError: TensorRT refused the layer; TensorRT's own words are in it.
+        """
+        net = self.net
+        given = [self._argument(arg) for arg in args]
+        tensorrt.log.errors.clear()
+        try:
+            layer = getattr(net.trt, method)(*given)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise self.error(f"{method}: {str(error).splitlines()[0]} {tensorrt.log.last_error()}") from None
+        if layer is None:
+            raise self.error(f"{method}: {tensorrt.log.last_error()}")
+        for index, tensor in (inputs or {}).items():
+            layer.set_input(index, tensor.trt)
+        for name, value in attributes.items():
+            setattr(layer, name, value)
+        path = self.path or method.removeprefix("add_")
+        layer.name = net._unique(f"{path}:{suffix}" if suffix else path)
+        out = Tensor(net, layer.get_output(0), layer)
+        out.trt.name = layer.name
+        if tensorrt.log.errors or min(out.shape, default=0) < -1:
+            raise self.error(f"{method}: {tensorrt.log.last_error()}")
+        return out if suffix else net.record(self.path, out)
+
+    def constant(self, value: Any, dtype: str, suffix: str = "constant") -> Tensor:
+        """A constant of `value`'s shape, converted to `dtype`."""
+        array = np.asarray(value)
+        return self.emit("add_constant", array.shape, self.convert(array, dtype), suffix=suffix)
+
+    def convert(self, array: NDArray[Any], dtype: str) -> NDArray[Any]:
+        """`array` as C-contiguous values of `dtype`; bfloat16 as the uint16 of its bits.
+
+        Raises:
+            NetworkError: a finite value is too large for `dtype`.
+        """
+        if dtype == "bfloat16":
+            bits = np.ascontiguousarray(array, np.float32).view(np.uint32)
+            # Round to nearest, ties to even, as torch does.
+            return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
+        with np.errstate(over="ignore"):
+            converted = np.ascontiguousarray(array, dtype=dtype)
+        if dtype == "float16" and np.isinf(converted).any() and not np.isinf(array).any():
+            raise self.error(f"a weight of {np.abs(array).max():.6g} does not fit float16 (at most 65504)")
+        return converted
+
+    def compute(self, x: Tensor) -> Tensor:
+        """`x` in the network's precision."""
+        return self.cast(x, PRECISIONS[self.net.precision])
+
+    def cast(self, x: Tensor, dtype: str) -> Tensor:
+        """`x` as `dtype`; `x` itself where that is its dtype."""
+        if x.dtype == dtype:
+            return x
+        return self.emit("add_cast", x, tensorrt.dtype(dtype), suffix=f"to_{dtype}")
+
+    def _argument(self, arg: Any) -> Any:
+        if isinstance(arg, Tensor):
+            return arg.trt
+        if isinstance(arg, np.ndarray):
+            return self.net.keep(arg)
+        if arg is None:
+            return tensorrt.module().Weights()
+        if isinstance(arg, list) and arg and isinstance(arg[0], Tensor):
+            return [tensor.trt for tensor in arg]
+        return arg
+
+
+class Tensor:
+    """A tensor of a network under construction.
+
+    Attributes:
+        trt: TensorRT's ITensor.
+        shape: its sizes; -1 for one that is known only at run time.
+        dtype: such as "float32".
+
+    `+ - * /` with another tensor or a number, and unary minus, add elementwise layers.
+    """
+
+    __slots__ = ("dtype", "layer", "net", "shape", "trt")
+
+    def __init__(self, net: Network, trt: Any, layer: Any = None) -> None:
+        self.net = net
+        self.trt = trt
+        self.layer = layer
+        try:
+            self.shape: tuple[int, ...] = tuple(trt.shape)
+        except RuntimeError:  # the layer can't have an output: `emit` gives TensorRT's reason
+            name = layer.name if layer is not None else trt.name
+            raise NetworkError(f"{name}: {tensorrt.log.last_error()}") from None
+        self.dtype = tensorrt.dtype_name(trt.dtype)
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+    @property
+    def name(self) -> str:
+        return str(self.trt.name)
+
+    @property
+    def dims(self) -> tuple[int | Dim, ...]:
+        """The sizes, each a number or, where it is known only at run time, a `Dim` to reckon with."""
+        return tuple(Dim(self, axis) if size == -1 else size for axis, size in enumerate(self.shape))
+
+    def layer_output(self, index: int) -> Tensor:
+        """Another output of the layer that made this tensor, such as a top-k's indices."""
+        out = Tensor(self.net, self.layer.get_output(index))
+        out.trt.name = f"{self.layer.name}:{index}"
+        return out
+
+    def __repr__(self) -> str:
+        return f"Tensor({self.name!r}, {self.shape}, {self.dtype})"
+
+    def _elementwise(self, other: Tensor | float, operation: str, swap: bool = False) -> Tensor:
+        s = Scope(self.net, self.name)
+        word = operation.lower()
+        if not isinstance(other, Tensor):
+            other = s.constant(np.full((1,) * self.rank, other), self.dtype, suffix=f"{word}:constant")
+        a, b = (other, self) if swap else (self, other)
+        return s.emit("add_elementwise", a, b, s.enum("ElementWiseOperation", operation), suffix=word)
+
+    def __add__(self, other: Tensor | float) -> Tensor:
+        return self._elementwise(other, "SUM")
+
+    def __radd__(self, other: float) -> Tensor:
+        return self._elementwise(other, "SUM", swap=True)
+
+    def __sub__(self, other: Tensor | float) -> Tensor:
+        return self._elementwise(other, "SUB")
+
+    def __rsub__(self, other: float) -> Tensor:
+        return self._elementwise(other, "SUB", swap=True)
+
+    def __mul__(self, other: Tensor | float) -> Tensor:
+        return self._elementwise(other, "PROD")
+
+    def __rmul__(self, other: float) -> Tensor:
+        return self._elementwise(other, "PROD", swap=True)
+
+    def __truediv__(self, other: Tensor | float) -> Tensor:
+        return self._elementwise(other, "DIV")
+
+    def __rtruediv__(self, other: float) -> Tensor:
+        return self._elementwise(other, "DIV", swap=True)
+
+    def __neg__(self) -> Tensor:
+        return self._elementwise(-1.0, "PROD")

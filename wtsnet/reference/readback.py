@@ -1,0 +1,172 @@
+"""TensorRT's network read back: layers, tensors and weights, from any release's INetworkDefinition.
+
+TensorRT is never imported here: the module that a network belongs to is found from the network's own type.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+
+from wtsnet.errors import RunnerError
+
+# TensorRT's DataType -> (name in a TensorSpec, torch's dtype for a value at run time).
+# torch has no 4-bit arithmetic: INT4 values are held as int8 (-8 … 7), FP4 values as float32 (0 … ±6).
+DTYPES: dict[str, tuple[str, torch.dtype]] = {
+    "FLOAT": ("float32", torch.float32),
+    "HALF": ("float16", torch.float16),
+    "BF16": ("bfloat16", torch.bfloat16),
+    "INT32": ("int32", torch.int32),
+    "INT64": ("int64", torch.int64),
+    "INT8": ("int8", torch.int8),
+    "UINT8": ("uint8", torch.uint8),
+    "BOOL": ("bool", torch.bool),
+    "FP8": ("float8_e4m3fn", torch.float8_e4m3fn),
+    "E8M0": ("float8_e8m0fnu", torch.float8_e8m0fnu),
+    "INT4": ("int4", torch.int8),
+    "FP4": ("float4_e2m1fn", torch.float32),
+}
+TORCH_DTYPES = dict(DTYPES.values())
+_FP4_VALUES = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -6])
+
+# LayerType -> its interface class, where the class is not the kind in camel case.
+_INTERFACES = {
+    "ELEMENTWISE": "IElementWiseLayer",
+    "GRID_SAMPLE": "IGridSampleLayer",
+    "LRN": "ILRNLayer",
+    "NMS": "INMSLayer",
+    "PARAMETRIC_RELU": "IParametricReLULayer",
+    "RAGGED_SOFTMAX": "IRaggedSoftMaxLayer",
+    "SOFTMAX": "ISoftMaxLayer",
+    "TOPK": "ITopKLayer",
+    "CONDITION": "IConditionLayer",
+    "CONDITIONAL_INPUT": "IIfConditionalInputLayer",
+    "CONDITIONAL_OUTPUT": "IIfConditionalOutputLayer",
+    "PLUGIN": "ILayer",
+    "PLUGIN_V2": "IPluginV2Layer",
+    "PLUGIN_V3": "IPluginV3Layer",
+    "KV_CACHE_UPDATE": "IKVCacheUpdateLayer",
+    "MOE": "IMoELayer",
+}
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """A tensor's name, shape (-1 where an extent is only known at run time) and dtype ("float32", …)."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+    def __str__(self) -> str:
+        return f"{self.name!r}: {self.dtype}{list(self.shape)}"
+
+
+@dataclass(frozen=True)
+class Node:
+    """One layer, ready to be compiled: its downcast object and what goes in and out of it.
+
+    `inputs` holds None for an optional input that is not connected.
+    """
+
+    name: str
+    kind: str
+    layer: Any
+    inputs: tuple[TensorSpec | None, ...]
+    outputs: tuple[TensorSpec, ...]
+    device: torch.device
+
+    def __str__(self) -> str:
+        return f"layer {self.name!r} ({self.kind})"
+
+    def has(self, index: int) -> bool:
+        """Whether the optional input `index` is connected."""
+        return index < len(self.inputs) and self.inputs[index] is not None
+
+    def dtype(self, output: int = 0) -> torch.dtype:
+        """The dtype that TensorRT gives to an output."""
+        return TORCH_DTYPES[self.outputs[output].dtype]
+
+    def weights(self, value: Any, shape: Sequence[int] | None = None) -> torch.Tensor | None:
+        """One of the layer's weights on the device, or None where it has none; see `read_weights`."""
+        tensor = read_weights(value, shape)
+        return None if tensor is None else tensor.to(self.device)
+
+
+def module_of(network: Any) -> ModuleType:
+    """The compiled TensorRT module that `network` was made by: tensorrt's or tensorrt_rtx's."""
+    return sys.modules[type(network).__module__]
+
+
+def interface(kind: str) -> str:
+    """The name of the interface class of a LayerType: "MATRIX_MULTIPLY" -> "IMatrixMultiplyLayer"."""
+    return _INTERFACES.get(kind) or f"I{kind.title().replace('_', '')}Layer"
+
+
+def downcast(trt: ModuleType, layer: Any) -> str:
+    """Give `layer`, as `get_layer` returned it, the class of its kind, and return the kind's name.
+
+    The kind is read through ILayer: a layer that a caller still holds is already downcast, and there `type` of
+    an activation is its ActivationType.
+    """
+    kind: str = trt.ILayer.type.fget(layer).name
+    layer.__class__ = getattr(trt, interface(kind), trt.ILayer)
+    return kind
+
+
+def spec_of(tensor: Any) -> TensorSpec:
+    """The description of an ITensor."""
+    return TensorSpec(tensor.name, tuple(tensor.shape), DTYPES[tensor.dtype.name][0])
+
+
+def read_weights(value: Any, shape: Sequence[int] | None = None) -> torch.Tensor | None:
+    """Weights as a torch tensor that shares their memory, reshaped to `shape`; None where there are none.
+
+    `value` is what an attribute such as `kernel` returns: a flat numpy array, or a `Weights` for the dtypes
+    that numpy lacks (bfloat16, fp8, int4, fp4).
+    """
+    if value is None or value.size == 0:
+        return None
+    if isinstance(value, np.ndarray):
+        flat = torch.from_numpy(value if value.flags.writeable else value.copy())
+    else:
+        flat = _without_numpy(value)
+    return flat if shape is None else flat.reshape(tuple(shape))
+
+
+class _Weights(ctypes.Structure):
+    """nvinfer1::Weights, as NvInferRuntimeBase.h lays it out."""
+
+    _fields_ = (("type", ctypes.c_int32), ("values", ctypes.c_void_p), ("count", ctypes.c_int64))
+
+
+def _without_numpy(value: Any) -> torch.Tensor:
+    """A `Weights` of a dtype that numpy lacks.
+
+    The Python class shows dtype and size but no address, so the C++ struct is read: pybind11 keeps a pointer to
+    it right behind the object's header. What the struct says of itself is compared with what the class says.
+    """
+    pointer = ctypes.c_void_p.from_address(id(value) + object.__basicsize__).value
+    held = _Weights.from_address(pointer) if pointer else _Weights()
+    if held.type != int(value.dtype) or held.count != value.size or not held.values:
+        raise RunnerError(f"can't read weights of dtype {value.dtype.name}: this TensorRT lays them out otherwise")
+    name, dtype = DTYPES[value.dtype.name]
+    packed = name in ("int4", "float4_e2m1fn")
+    count = math.ceil(value.size / 2) if packed else value.size
+    width = 1 if packed else dtype.itemsize
+    raw = np.frombuffer((ctypes.c_uint8 * (count * width)).from_address(held.values), np.uint8)
+    flat = torch.from_numpy(raw)
+    if not packed:
+        return flat.view(dtype)
+    codes = torch.stack((flat & 15, flat >> 4), 1).flatten()[: value.size]  # low half first
+    if name == "int4":
+        return ((codes ^ 8).to(torch.int8) - 8).to(torch.int8)  # sign-extended
+    return _FP4_VALUES[codes.long()]

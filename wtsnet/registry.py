@@ -1,0 +1,213 @@
+"""The models and blocks that can be built by name.
+
+    @model("tiny", image=Image(channels=1, size=28), task="classify")
+    def tiny(s: Scope, x: Tensor) -> Tensor: ...
+
+A model function takes the root scope, the input in the network's precision, and its variant's configuration (a
+frozen dataclass) when it has variants; it returns its output, or several by name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import importlib.util
+import pkgutil
+import sys
+from collections.abc import Callable, Mapping
+from functools import cache, wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wtsnet.errors import ModelError, nearest
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from wtsnet.network import Scope, Tensor
+    from wtsnet.weights import Weights
+
+Outputs = "Tensor | Mapping[str, Tensor]"
+
+
+@dataclasses.dataclass(frozen=True)
+class Image:
+    """The input of a model that looks at pictures: (N, channels, height, width) float32.
+
+    Attributes:
+        channels: colours, in RGB order when 3.
+        size: the usual height and width, in pixels.
+        name: what the input is called.
+        multiple: what height and width must be multiples of.
+        preprocess: how a picture becomes the input, as `wtsnet.preprocess.Preprocess` takes it.
+    """
+
+    channels: int = 3
+    size: int | tuple[int, int] = 224
+    name: str = "images"
+    multiple: int = 1
+    preprocess: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """A model that can be built by name.
+
+    Attributes:
+        name: such as "resnet18".
+        family: the function's name in the registry, such as "resnet".
+        task: "classify" or "detect".
+        upstream: where the PyTorch model with these weight names comes from.
+        image: the input, or a function of the configuration that gives it.
+        config: the variant's configuration, None when the model has no variants.
+        function: adds the layers.
+    """
+
+    name: str
+    family: str
+    task: str
+    upstream: str
+    image: Image | Callable[[Any], Image]
+    config: Any
+    function: Callable[..., Any]
+
+    def configure(self, weights: Weights, options: Mapping[str, Any]) -> Any:
+        """The configuration with `options` set, bound to what the weights and their manifest tell.
+
+        Raises:
+            ModelError: an option that this model does not have, or a value that it can't take.
+        """
+        known = {f.name for f in dataclasses.fields(self.config) if "help" in f.metadata} if self.config else set()
+        for name in options:
+            if name not in known:
+                has = f"it has {', '.join(sorted(known))}" if known else "it has none"
+                raise ModelError(f"{self.name}: unknown option {name!r}{nearest(name, known)} ({has})")
+        if self.config is None:
+            return None
+        config = dataclasses.replace(self.config, **options)
+        return config.bind(weights) if hasattr(config, "bind") else config
+
+    def image_of(self, config: Any) -> Image:
+        """The input for a configuration."""
+        return self.image(config) if callable(self.image) else self.image
+
+    def add_to(self, s: Scope, x: Tensor, config: Any) -> Mapping[str, Tensor]:
+        """Add the layers; gives the outputs by name."""
+        made = self.function(s, x) if config is None else self.function(s, x, config)
+        return made if isinstance(made, Mapping) else {"output": made}
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """A block that architecture lists name.
+
+    Attributes:
+        name: such as "C3".
+        function: `function(scope, x, *args)`, or `function(scope, [x, …], *args)` with `many`.
+        scaled: whether its first argument is a number of output channels, to be scaled by the width.
+        deep: whether it takes the number of repeats as its second argument; else it is repeated itself.
+        many: whether it takes a list of inputs.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    scaled: bool = False
+    deep: bool = False
+    many: bool = False
+
+
+_MODELS: dict[str, Model] = {}
+_BLOCKS: dict[str, Block] = {}
+
+
+def option(default: Any, help: str) -> Any:
+    """A field of a model's configuration that users may set."""
+    return dataclasses.field(default=default, metadata={"help": help})
+
+
+def model(
+    family: str,
+    *,
+    image: Image | Callable[[Any], Image],
+    task: str = "classify",
+    upstream: str = "",
+    variants: Mapping[str, Any] | None = None,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register a model function, under `family` or under the name of each of its `variants`."""
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        for name, config in (variants or {family: None}).items():
+            _MODELS[name] = Model(name, family, task, upstream, image, config, function)
+        return function
+
+    return register
+
+
+def block(
+    name: str, *, scaled: bool = False, deep: bool = False, many: bool = False
+) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
+    """Register a block for architecture lists (see `Block`). What it returns is noted as its module's output."""
+
+    def register(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        @wraps(function)
+        def recorded(s: Scope, *args: Any, **kwargs: Any) -> Tensor:
+            return s.net.record(s.path, function(s, *args, **kwargs))
+
+        _BLOCKS[name] = Block(name, recorded, scaled, deep, many)
+        return recorded
+
+    return register
+
+
+def find_block(name: str, where: str) -> Block:
+    """The block that an architecture list calls `name`; torch's own go by their name without `nn.`.
+
+    Raises:
+        ModelError: there is none; `where` says where the list names it.
+    """
+    try:
+        return _BLOCKS[name.removeprefix("torch.").removeprefix("nn.")]
+    except KeyError:
+        raise ModelError(
+            f"{where}: unknown block {name!r}{nearest(name, _BLOCKS)}; "
+            f'register it with @wtsnet.block("{name}") on a function (scope, x, *args)'
+        ) from None
+
+
+def find(name: str) -> Model:
+    """The model called `name`, or `FILE.py:NAME` for one that a file of yours registers.
+
+    Raises:
+        ModelError: there is none; the nearest name is given.
+    """
+    if ".py:" in name:
+        path, _, name = name.rpartition(":")
+        _load(path)
+    known = models()
+    if name not in known:
+        raise ModelError(f"unknown model {name!r}{nearest(name, known)} (see: wtsnet models)")
+    return known[name]
+
+
+def models() -> Mapping[str, Model]:
+    """All registered models by name, those of the zoo first."""
+    _load_zoo()
+    return _MODELS
+
+
+@cache
+def _load_zoo() -> None:
+    for entry in pkgutil.iter_modules(importlib.import_module("wtsnet.models").__path__):
+        importlib.import_module(f"wtsnet.models.{entry.name}")
+
+
+@cache
+def _load(path: str) -> ModuleType:
+    """Run a user's file, once."""
+    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
+    if spec is None or spec.loader is None or not Path(path).is_file():
+        raise ModelError(f"{path}: no such file, expected a Python file that registers a model")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module

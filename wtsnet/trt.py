@@ -1,0 +1,155 @@
+"""The only file that knows which TensorRT it is: `tensorrt` or `tensorrt_rtx`.
+
+Their network-definition API is the same, so the rest of wtsnet takes the module from `module()` and never
+imports either. Set `WTSNET_TENSORRT=tensorrt` or `=tensorrt_rtx` to choose when both are installed; else the
+full TensorRT is taken where it imports.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections import deque
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from wtsnet.errors import TensorRTError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FLAVOURS = ("tensorrt", "tensorrt_rtx")
+INSTALL = "pip install tensorrt-rtx (builds with no GPU), or tensorrt (needs one)"
+
+
+def module() -> Any:
+    """The TensorRT in use, as a Python module.
+
+    Raises:
+        TensorRTError: none imports, or WTSNET_TENSORRT names one that does not.
+    """
+    wanted = os.environ.get("WTSNET_TENSORRT")
+    if wanted is not None and wanted not in FLAVOURS:
+        raise TensorRTError(f"WTSNET_TENSORRT: found {wanted!r}, expected one of {', '.join(FLAVOURS)}")
+    failures = []
+    for name in (wanted,) if wanted else FLAVOURS:
+        try:
+            return importlib.import_module(name)
+        except ImportError as error:
+            failures.append(f"{name}: {error}")
+    raise TensorRTError(f"no TensorRT can be imported ({'; '.join(failures)}); {INSTALL}")
+
+
+def flavour() -> str:
+    """`"tensorrt"` or `"tensorrt_rtx"`: which one `module()` gives."""
+    return str(module().__name__)
+
+
+def version() -> str:
+    """The version of the TensorRT in use, such as `"1.7.1.116"`."""
+    return str(module().__version__)
+
+
+# The names that wtsnet uses for dtypes are numpy's (and torch's for what numpy lacks).
+_DTYPES = {
+    "float32": "FLOAT",
+    "float16": "HALF",
+    "bfloat16": "BF16",
+    "int64": "INT64",
+    "int32": "INT32",
+    "int8": "INT8",
+    "uint8": "UINT8",
+    "bool": "BOOL",
+    "float8": "FP8",
+    "int4": "INT4",
+    "float4": "FP4",
+    "e8m0": "E8M0",
+}
+
+
+def dtype(name: str) -> Any:
+    """TensorRT's DataType for a dtype name such as `"float16"`."""
+    return getattr(module().DataType, _DTYPES[name])
+
+
+@cache
+def _names() -> dict[Any, str]:
+    kinds = module().DataType
+    return {getattr(kinds, member): name for name, member in _DTYPES.items() if hasattr(kinds, member)}
+
+
+def dtype_name(data_type: Any) -> str:
+    """The dtype name of a TensorRT DataType: the inverse of `dtype`."""
+    return _names()[data_type]
+
+
+class Log:
+    """What TensorRT said lately: the errors of the innermost `capture()`, and every line while one listens."""
+
+    def __init__(self) -> None:
+        self.errors: deque[str] = deque(maxlen=16)
+        self.lines: list[str] | None = None
+
+    def add(self, severity: Any, text: str) -> None:
+        if severity <= module().ILogger.ERROR and "Cuda Runtime" not in text:
+            self.errors.append(text)
+        if self.lines is not None:
+            self.lines.append(text)
+
+    def last_error(self) -> str:
+        """The last error as one line, or a stand-in when TensorRT said nothing."""
+        return " ".join(self.errors[-1].split()) if self.errors else "TensorRT gave no reason"
+
+    @contextmanager
+    def listening(self) -> Iterator[list[str]]:
+        """Collect every line that TensorRT logs inside the block, of any severity."""
+        before, self.lines = self.lines, []
+        try:
+            yield self.lines
+        finally:
+            self.lines = before
+
+
+log = Log()
+
+
+@cache
+def logger() -> Any:
+    """The one logger of the process: TensorRT keeps the first one it is given and warns about any other."""
+    trt = module()
+
+    class Logger(trt.ILogger):  # type: ignore[misc]  # the base class has no type: TensorRT ships no stubs
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+
+        def log(self, severity: Any, msg: str) -> None:
+            log.add(severity, msg)
+
+    return Logger()
+
+
+def builder() -> Any:
+    """A new `trt.Builder`.
+
+    Raises:
+        TensorRTError: this TensorRT needs a CUDA device and finds none.
+    """
+    log.errors.clear()
+    try:
+        made = module().Builder(logger())
+    except (RuntimeError, TypeError) as error:
+        made, log_text = None, str(error)
+    else:
+        log_text = log.last_error()
+    if made is None:
+        raise TensorRTError(
+            f"{flavour()} {version()} can't build here: {log_text}; it needs a CUDA device "
+            "(tensorrt_rtx builds without one)"
+        )
+    return made
+
+
+def create_network(made: Any) -> Any:
+    """A new, strongly typed INetworkDefinition of a builder."""
+    return made.create_network(1 << int(module().NetworkDefinitionCreationFlag.STRONGLY_TYPED))
