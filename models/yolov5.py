@@ -118,7 +118,7 @@ def _anchors_per_level(s: Scope, architecture: Architecture) -> int:
     """From the head's own `anchors` (levels, A, 2), else from the lists."""
     if s.has("anchors"):
         levels = len(architecture.rows[-1].sources)
-        return s.take("anchors", levels, -1, 2).shape[1]
+        return int(s.take("anchors", levels, -1, 2).shape[1])
     if architecture.anchors:
         return len(architecture.anchors[0]) // 2
     raise ModelError(

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SIZE = 416  # height and width of a composite, pixels
-DIGIT_SIDE = (16.0, 112.0)  # side of a digit's 8x8 cells on the composite, pixels
+DIGIT_SIDE = (16.0, 96.0)  # side of a digit's 8x8 cells on the composite, pixels
+PHOTOGRAPH_SIDE = 640  # of a photograph's longer side, pixels, at most
 MOST_DIGITS = 10  # in one composite
 MOST_OVERLAP = 0.1  # of two boxes, as a part of the smaller
 CONTRAST = 80.0  # least difference of ink and paper, in luma of 0..255
@@ -91,10 +92,7 @@ def digits(held_out: bool) -> Digits:
 @cache
 def photographs(held_out: bool) -> tuple[Image.Image, ...]:
     """The photographs, in RGB: the two held out, or the rest."""
-    return tuple(
-        Image.open(_packaged(name)).convert("RGB")
-        for name in (HELD_OUT_PHOTOGRAPHS if held_out else TRAINING_PHOTOGRAPHS)
-    )
+    return tuple(_read(_packaged(name)) for name in (HELD_OUT_PHOTOGRAPHS if held_out else TRAINING_PHOTOGRAPHS))
 
 
 def composite(
@@ -140,6 +138,12 @@ def _packaged(name: str) -> Path:
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(f"{package}: not installed; the composites need {name}", name=package)
     return Path(spec.origin).parent / rest
+
+
+def _read(path: Path) -> Image.Image:
+    image = Image.open(path).convert("RGB")
+    image.thumbnail((PHOTOGRAPH_SIDE, PHOTOGRAPH_SIDE), Image.Resampling.LANCZOS)
+    return image
 
 
 def _background(rng: np.random.Generator, photograph: Image.Image, size: int) -> NDArray[np.uint8]:
@@ -207,8 +211,11 @@ def _paint(rng: np.random.Generator, paper: NDArray[np.uint8], alpha: NDArray[np
     luma = float((paper.reshape(-1, 3).mean(0) * LUMA).sum())
     darker, lighter = (0.0, luma - CONTRAST), (luma + CONTRAST, 255.0)
     low, high = rng.choice([interval for interval in (darker, lighter) if interval[0] <= interval[1]])
-    colour = rng.uniform(0, 255, 3)
-    colour = np.clip(colour + rng.uniform(low, high) - colour @ LUMA, 0, 255)
+    target = rng.uniform(low, high)
+    tint = rng.uniform(-255, 255, 3)
+    tint -= tint @ LUMA  # of luma 0: as much of it as fits into 0..255 keeps the ink's luma
+    room = np.where(tint > 0, 255 - target, target) / np.abs(tint)
+    colour = target + tint * min(1.0, room.min())
     opacity = (alpha * rng.uniform(0.8, 1.0))[..., None]
     paper[...] = np.rint(paper + opacity * (colour - paper)).astype(np.uint8)
 

@@ -30,15 +30,15 @@ from tools.yolov5_torch import Detect, DetectionModel, layout
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-DEPTH, WIDTH = 0.33, 0.17
-ANCHORS: list[list[float]] = [  # pixels; digits are 10 to 140 high and slimmer than high
+DEPTH, WIDTH = 0.33, 0.125
+ANCHORS: list[list[float]] = [  # pixels; digits are 10 to 130 high and slimmer than high
     [8, 14, 12, 20, 19, 22],
     [18, 32, 28, 36, 30, 52],
     [48, 60, 52, 88, 80, 100],
 ]
 COMPOSITES = 6_400  # an epoch
-BATCH = 64
-RATE, LAST_RATE = 3e-3, 3e-5
+BATCH = 32
+RATE, LAST_RATE = 2e-3, 2e-5
 WARM_UP = 200  # steps
 WEIGHT_DECAY = 0.02
 GAINS = {"box": 5.0, "objectness": 30.0, "class": 10.0}

@@ -16,7 +16,7 @@ from wtsnet.definition import define
 from wtsnet.device import driver
 from wtsnet.engine import Engine, load
 from wtsnet.errors import EngineError, WtsnetError, nearest
-from wtsnet.manifest import Gpu, Input, Output, PlanManifest, PlanRef, TensorRT, WtsRef
+from wtsnet.manifest import Input, Output, PlanManifest
 from wtsnet.registry import find
 from wtsnet.weights import Weights
 
@@ -60,6 +60,7 @@ def build(
     Raises:
         WtsnetError: as `define`; EngineError when TensorRT can't build it, with TensorRT's own words.
     """
+    find(model)  # a misspelt name is said before the weights are read
     store = weights if isinstance(weights, Weights) else Weights(weights)
     targets = _targets(target)
     how = {"flags": sorted(flags), "workspace": workspace, "level": level}
@@ -160,18 +161,15 @@ def _manifest(
         wtsnet=__version__,
         model=model,
         options=dict(options),
-        weights=WtsRef(str(net.weights.path) if net.weights.path else None, net.weights.sha256),
+        weights={"file": str(net.weights.path) if net.weights.path else None, "sha256": net.weights.sha256},
         architecture=dict(net.weights.facts),
-        tensorrt=TensorRT(tensorrt.flavour(), tensorrt.version()),
+        tensorrt={"flavour": tensorrt.flavour(), "version": tensorrt.version()},
         target=targets,
-        gpu=gpu and Gpu(gpu.name, "{}.{}".format(*gpu.capability)),
+        gpu=None if gpu is None else {"name": gpu.name, "compute_capability": "{}.{}".format(*gpu.capability)},
         flags=how["flags"],
-        inputs=[
-            Input(*_described(tensor), *(list(shape) for shape in net.profile[tensor.name]))
-            for tensor in _tensors(net.trt, "input")
-        ],
-        outputs=[Output(*_described(tensor)) for tensor in _tensors(net.trt, "output")],
-        plan=PlanRef("", hashlib.sha256(plan).hexdigest(), len(plan)),
+        inputs=[_input(tensor, net.profile[tensor.name]) for tensor in _tensors(net.trt, "input")],
+        outputs=[_output(tensor) for tensor in _tensors(net.trt, "output")],
+        plan={"file": None, "sha256": hashlib.sha256(plan).hexdigest(), "bytes": len(plan)},
         preprocess=net.facts["preprocess"],
         decode={"task": net.facts["task"], **net.facts.get("decode", {})},
         names=net.facts["names"],
@@ -182,8 +180,13 @@ def _tensors(definition: Any, side: str) -> list[Any]:
     return [getattr(definition, f"get_{side}")(i) for i in range(getattr(definition, f"num_{side}s"))]
 
 
-def _described(tensor: Any) -> tuple[str, str, list[int]]:
-    return str(tensor.name), tensorrt.dtype_name(tensor.dtype), list(tensor.shape)
+def _output(tensor: Any) -> Output:
+    return {"name": tensor.name, "dtype": tensorrt.dtype_name(tensor.dtype), "shape": list(tensor.shape)}
+
+
+def _input(tensor: Any, profile: Sequence[Sequence[int]]) -> Input:
+    low, opt, high = (list(shape) for shape in profile)
+    return {**_output(tensor), "min": low, "opt": opt, "max": high}
 
 
 def _monitor(progress: Progress) -> Any:

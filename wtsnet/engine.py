@@ -12,7 +12,7 @@ from wtsnet import trt as tensorrt
 from wtsnet.definition import define
 from wtsnet.errors import EngineError
 from wtsnet.files import sha256, whole
-from wtsnet.manifest import PlanManifest, WtsRef, manifest_path
+from wtsnet.manifest import PlanManifest, manifest_path
 from wtsnet.weights import Weights
 from wtsnet.wts import write_wts
 
@@ -65,8 +65,8 @@ class Engine:
             weights = self._weights_beside(target)
             manifest = replace(
                 self.manifest,
-                weights=replace(self.manifest.weights, file=weights),
-                plan=replace(self.manifest.plan, file=target.name),
+                weights={**self.manifest.weights, "file": weights},
+                plan={**self.manifest.plan, "file": target.name},
             )
             with whole(target, manifest_path(target)) as (plan_part, manifest_part):
                 plan_part.write_bytes(self.plan)
@@ -80,13 +80,13 @@ class Engine:
         """The .wts that the manifest of a plan at `target` should name: relative, so that a folder can move."""
         if self._weights is None:  # loaded: the file that its manifest names
             found = self._weights_file()
-            return os.path.relpath(found, target.parent) if found else self.manifest.weights.file
+            return os.path.relpath(found, target.parent) if found else self.manifest.weights["file"]
         if self._weights.path is not None:
             return os.path.relpath(self._weights.path, target.parent)
         beside = target.with_name(f"{target.name}.wts")
         write_wts(beside, self._weights.flat())
         weights = Weights(beside)
-        self.manifest = replace(self.manifest, weights=WtsRef(beside.name, weights.sha256))
+        self.manifest = replace(self.manifest, weights={"file": beside.name, "sha256": weights.sha256})
         self._weights = weights
         return beside.name
 
@@ -105,7 +105,7 @@ class Engine:
 
     def _weights_file(self) -> Path | None:
         """The .wts that the manifest names, where it lies there or beside the plan."""
-        name = self.manifest.weights.file
+        name = self.manifest.weights["file"]
         if name is None or self.path is None:
             return None
         for candidate in (self.path.parent / name, self.path.parent / Path(name).name):
@@ -114,7 +114,7 @@ class Engine:
         return None
 
     def _checked_weights(self) -> Path:
-        named = self.manifest.weights.file
+        named = self.manifest.weights["file"]
         found = self._weights_file()
         if found is None:
             raise EngineError(
@@ -122,7 +122,7 @@ class Engine:
                 "which are neither there nor beside the plan"
             )
         actual = sha256(found)
-        if actual != self.manifest.weights.sha256:
+        if actual != self.manifest.weights["sha256"]:
             raise EngineError(
                 f"{found}: found sha256 {actual[:12]}…, expected {self.manifest.weights['sha256'][:12]}…: "
                 f"not the weights that {self.path} was built from"
@@ -135,13 +135,15 @@ class Engine:
         if manifest.target:
             fits = gpu.target in manifest.target or ("ampere_plus" in manifest.target and gpu.capability >= (8, 0))
             expected = ", ".join(manifest.target)
-        elif manifest.tensorrt.flavour == "tensorrt_rtx":
+        elif manifest.tensorrt["flavour"] == "tensorrt_rtx":
             fits = gpu.capability in _RTX_CAPABILITIES
             expected = ", ".join(f"sm{major}{minor}" for major, minor in sorted(_RTX_CAPABILITIES))
         else:
             built_on = manifest.gpu
-            fits = built_on is not None and built_on.compute_capability == "{}.{}".format(*gpu.capability)
-            expected = f"compute capability {built_on.compute_capability} ({built_on.name})" if built_on else "no GPU"
+            fits = built_on is not None and built_on["compute_capability"] == "{}.{}".format(*gpu.capability)
+            expected = (
+                f"compute capability {built_on['compute_capability']} ({built_on['name']})" if built_on else "no GPU"
+            )
         return "" if fits else f"the plan is for {expected}; {gpu.name} is {gpu.target}"
 
     def runner(self, kind: str = "auto", **options: Any) -> Runner:
@@ -174,7 +176,7 @@ def load(path: str | os.PathLike[str]) -> Engine:
     except OSError as error:
         raise EngineError(f"{path}: can't be read ({error.strerror})") from None
     manifest = PlanManifest.read(manifest_path(path))
-    expected = manifest.plan.sha256
+    expected = manifest.plan["sha256"]
     if (actual := hashlib.sha256(plan).hexdigest()) != expected:
         raise EngineError(
             f"{path}: found sha256 {actual[:12]}…, expected {expected[:12]}…: the plan changed since its manifest was written"
@@ -190,7 +192,7 @@ def _release_problem(manifest: PlanManifest) -> str:
     A plan runs on the release that built it. Full TensorRT's version-compatible plans also run on later releases of
     the same major version, and those of 10 on 11 (NVIDIA's support matrix, "Engine Portability").
     """
-    flavour, version = manifest.tensorrt.flavour, manifest.tensorrt.version
+    flavour, version = manifest.tensorrt["flavour"], manifest.tensorrt["version"]
     here = f"{tensorrt.flavour()} {tensorrt.version()}"
     if flavour != tensorrt.flavour():
         return f"built by {flavour} {version}, which {here} can't run; build it again, or install {flavour}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wtsnet.errors import CheckpointError
-from wtsnet.records import Record, TensorRef
+from wtsnet.records import PlainDict, Record, TensorRef
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,7 +88,9 @@ def bn_eps(modules: list[tuple[str, Record]]) -> Iterator[tuple[str, float]]:
 
 def kind(value: Any) -> str:
     """What an error calls `value`."""
-    return value.name if isinstance(value, Record) else type(value).__name__
+    if isinstance(value, Record):
+        return value.name
+    return {TensorRef: "a tensor", PlainDict: "a mapping", dict: "a mapping"}.get(type(value), type(value).__name__)
 
 
 def _join(path: str, name: Any) -> str:

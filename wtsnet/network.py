@@ -92,8 +92,8 @@ class Network:
         tensor = self.trt.add_input(self._unique(name), tensorrt.dtype(dtype), fixed)
         if tensor is None:
             raise NetworkError(f"input {name}: {tensorrt.log.last_error()}")
-        low, opt, high = (tuple(sizes[i] for sizes in ranges) for i in range(3))
-        self.profile[name] = (low, opt, high)
+        smallest, usual, largest = (tuple(sizes[i] for sizes in ranges) for i in range(3))
+        self.profile[name] = (smallest, usual, largest)
         return Tensor(self, tensor)
 
     def output(self, name: str, x: Tensor) -> None:

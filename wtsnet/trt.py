@@ -119,7 +119,7 @@ def logger() -> Any:
     """The one logger of the process: TensorRT keeps the first one it is given and warns about any other."""
     trt = module()
 
-    class Logger(trt.ILogger):  # type: ignore[misc]  # the base class has no type: TensorRT ships no stubs
+    class Logger(trt.ILogger):  # type: ignore[misc, name-defined]  # the base class has no type: TensorRT ships no stubs
         def __init__(self) -> None:
             trt.ILogger.__init__(self)
 

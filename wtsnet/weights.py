@@ -88,7 +88,8 @@ class Weights:
             found = f"{array.size} values" if flat else f"shape {known}"
             expected = f"{shape}" + ("" if -1 in shape else f" ({math.prod(shape)} values)")
             raise ShapeError(f"{self.origin}: {key}: found {found}, expected {expected}")
-        return array.reshape(wanted)
+        result: NDArray[np.float32] = array.reshape(wanted)
+        return result
 
     def leave(self, *keys: str) -> None:
         """Name weights that the definition leaves unused on purpose; those that are absent are ignored."""
@@ -131,7 +132,8 @@ class Weights:
             ) from None
         if hasattr(value, "detach"):  # a torch tensor, without importing torch
             value = value.detach().cpu().float().numpy()
-        return np.ascontiguousarray(value, dtype=np.float32).reshape(np.shape(value))
+        array: NDArray[np.float32] = np.ascontiguousarray(value, dtype=np.float32).reshape(np.shape(value))
+        return array
 
     def _untold(self, key: str) -> bool:
         """Whether nothing but the number of values is known of the weight's shape."""
@@ -139,7 +141,7 @@ class Weights:
 
     def _shape(self, key: str, array: NDArray[np.float32]) -> tuple[int, ...]:
         if self.manifest and key in self.manifest.entries:
-            return tuple(self.manifest.entries[key].shape)
+            return tuple(self.manifest.entries[key]["shape"])
         return array.shape
 
     @staticmethod

@@ -28,16 +28,14 @@ from binascii import hexlify
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from io import BufferedReader, FileIO
 from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from io import BufferedReader
 
     from wtsnet.errors import WtsError
-
-    Reader = BufferedReader[FileIO]
 else:
     try:
         from wtsnet.errors import WtsError
@@ -136,7 +134,7 @@ class WtsFile(Mapping[str, "array[float]"]):
         """
         return self._entries[name].count
 
-    def _decode(self, file: Reader, name: str, entry: _Entry) -> array[float]:
+    def _decode(self, file: BufferedReader, name: str, entry: _Entry) -> array[float]:
         values = _decode_padded(file, entry)
         if values is not None:
             return values
@@ -146,28 +144,28 @@ class WtsFile(Mapping[str, "array[float]"]):
             _index(file, self.path, careful=True)  # a wrong count explains more than the token it led to
             raise
 
-    def _check_unchanged(self, file: Reader) -> None:
+    def _check_unchanged(self, file: BufferedReader) -> None:
         if _stamp(file) != self._stamp:
             raise WtsError(f"{self.path}: the file has changed since it was indexed; read it again")
 
 
 @contextmanager
-def _opened(path: str) -> Iterator[Reader]:
-    if os.path.exists(path) and not os.path.isfile(path):
+def _opened(path: str) -> Iterator[BufferedReader]:
+    if not os.path.isfile(path) and os.path.exists(path):
         raise WtsError(f"{path}: expected a file, found a directory or a device")
     try:
-        with BufferedReader(FileIO(path), _BLOCK) as file:
+        with open(path, "rb") as file:
             yield file
     except OSError as error:
         raise WtsError(f"{path}: can't be read: {error.strerror or error}") from error
 
 
-def _stamp(file: Reader) -> tuple[int, int, int]:
+def _stamp(file: BufferedReader) -> tuple[int, int, int]:
     status = os.fstat(file.fileno())
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _index(file: Reader, path: str, *, careful: bool = False) -> dict[str, _Entry]:
+def _index(file: BufferedReader, path: str, *, careful: bool = False) -> dict[str, _Entry]:
     """Where each entry's values lie: found without reading them, unless `careful` counts them all."""
     size = os.fstat(file.fileno()).st_size
     file.seek(0)
@@ -218,7 +216,7 @@ def _name_and_count(text: bytes, path: str, line: int) -> tuple[str, int, int]:
     return name, int(match[1]), match.end()
 
 
-def _skip(file: Reader, size: int, first: int, count: int) -> bool:
+def _skip(file: BufferedReader, size: int, first: int, count: int) -> bool:
     """Go behind a line if it ends where `count` values of eight digits from `first` on would, or say False."""
     end = first + 9 * count - 1
     if not count or end > size:
@@ -228,7 +226,7 @@ def _skip(file: Reader, size: int, first: int, count: int) -> bool:
     return rest.endswith(b"\n") and not rest.strip(_BLANKS)
 
 
-def _check_count(file: Reader, path: str, line: int, name: str, count: int) -> None:
+def _check_count(file: BufferedReader, path: str, line: int, name: str, count: int) -> None:
     """Read to the end of the line and hold the number of its values against the count."""
     found, within, text = 0, False, b""
     while text := file.readline(_BLOCK):
@@ -241,19 +239,20 @@ def _check_count(file: Reader, path: str, line: int, name: str, count: int) -> N
         raise _error(path, line, name, f"expected {count} values, found {found}{cut}")
 
 
-def _check_last_value(file: Reader, size: int, path: str, line: int, name: str) -> None:
+def _check_last_value(file: BufferedReader, size: int, path: str, line: int, name: str) -> None:
     """Refuse a file that may end within a value: one with nothing behind it and too short to be sure."""
-    file.seek(max(0, size - _BLOCK))
-    text = file.read()
-    token = _GAP.split(text)[-1]
+    file.seek(max(0, size - 16))
+    token = _GAP.split(file.read())[-1]
+    if not token or _SURELY_WHOLE.fullmatch(token):
+        return
     # hex(int) begins no number but 0 with a zero, so 0x0 is whole unless this writer pads behind the 0x.
-    zero = token.lower() == b"0x0" and not _PADDED.search(text)
-    if token and not zero and not _SURELY_WHOLE.fullmatch(token):
+    file.seek(max(0, size - _BLOCK))
+    if token.lower() != b"0x0" or _PADDED.search(file.read()):
         what = f"the file ends in {_shown(token)} with no newline behind it; it may be cut within this value"
         raise _error(path, line, name, what)
 
 
-def _decode_padded(file: Reader, entry: _Entry) -> array[float] | None:
+def _decode_padded(file: BufferedReader, entry: _Entry) -> array[float] | None:
     """Decode values of eight digits with single spaces between them; None if the text is anything else.
 
     n such values are exactly what has 9n - 1 bytes, a space in each ninth place, and 4n bytes as hex: fromhex
@@ -285,7 +284,7 @@ def _decode_padded(file: Reader, entry: _Entry) -> array[float] | None:
     return values
 
 
-def _decode_tokens(file: Reader, path: str, name: str, entry: _Entry) -> array[float]:
+def _decode_tokens(file: BufferedReader, path: str, name: str, entry: _Entry) -> array[float]:
     """Decode values in any of the layouts, token by token."""
     values = array("f")
     file.seek(entry.first)

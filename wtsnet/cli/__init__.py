@@ -1,0 +1,59 @@
+"""The command line: one command a file. Errors are one line on stderr and exit status 2."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from wtsnet.cli.build import build
+from wtsnet.cli.doctor import doctor
+from wtsnet.cli.export import export
+from wtsnet.cli.inspect import inspect
+from wtsnet.cli.models import models
+from wtsnet.cli.run import run
+from wtsnet.cli.verify import verify
+from wtsnet.errors import WtsnetError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+COMMANDS: tuple[Callable[..., Any], ...] = (models, export, inspect, build, run, verify, doctor)
+
+
+def main() -> None:
+    """The `wtsnet` command."""
+    app = typer.Typer(
+        name="wtsnet",
+        help="PyTorch weights to TensorRT engines without ONNX.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    for command in COMMANDS:
+        app.command()(command)
+    run_app(app)
+
+
+def run_app(app: typer.Typer) -> None:
+    """Run a command line; its errors are one line, and it ends the process with its exit status."""
+    try:
+        status = app(standalone_mode=False)
+    except WtsnetError as error:
+        _fail(str(error))
+    except Exception as error:
+        # Usage errors are the parser's own; they know how to put themselves in a line.
+        if not hasattr(error, "format_message"):
+            raise
+        if not error.format_message():  # no command: the help was printed
+            sys.exit(2)
+        _fail(error.format_message())
+    except KeyboardInterrupt:
+        sys.exit(130)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _fail(text: str) -> None:
+    print(f"error: {' '.join(text.split())}", file=sys.stderr)
+    sys.exit(2)

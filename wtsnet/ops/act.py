@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wtsnet.ops.pointwise import greater, less, minimum, mul, sub, where
 from wtsnet.ops.shape import chunk
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from wtsnet.network import Scope, Tensor
 
 
-def activation(s: Scope, kind: str, x: Tensor, suffix: str = "", **parameters: float) -> Tensor:
+def activation(s: Scope, kind: str, x: Tensor, suffix: str = "", **parameters: Any) -> Tensor:
     """TensorRT's ActivationType `kind`; `parameters` are its alpha and beta."""
     return s.emit("add_activation", x, s.enum("ActivationType", kind), suffix=suffix, **parameters)
 

@@ -132,9 +132,7 @@ def conv_transpose(
         sizes, strides, dilations = (*sizes, 1), (*strides, 1), (*dilations, 1)
         before, extra = (*before, 0), (*extra, 0)
     after = tuple(b - e for b, e in zip(before, extra, strict=True))
-    beyond = tuple(
-        max(-a, 0) for a in after
-    )  # rows behind all that the kernel reaches: they hold the bias alone
+    beyond = tuple(max(-a, 0) for a in after)  # rows behind all that the kernel reaches: they hold the bias alone
     dtype = x.dtype
     y = s.emit(
         "add_deconvolution_nd",
@@ -152,8 +150,8 @@ def conv_transpose(
     )
     if any(beyond):
         y = pad_with(s, y, [(0, 0), (0, 0), *((0, b) for b in beyond)], suffix="padded")
-        shift = np.zeros(out) if offset is None else offset
-        shift = s.constant(shift.reshape(1, -1, *(1,) * (y.rank - 2)), dtype, suffix="bias")
+        values = np.zeros(out) if offset is None else offset
+        shift = s.constant(values.reshape(1, -1, *(1,) * (y.rank - 2)), dtype, suffix="bias")
         y = add(s, y, shift, suffix="biased" if rank == 1 else "")
     return squeeze(s, y, 3) if rank == 1 else y
 

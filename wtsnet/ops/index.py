@@ -21,8 +21,8 @@ def take(s: Scope, x: Tensor, indices: Tensor, dim: int = 0, batched: int = 0, s
     axis = checked_axis(s, x, dim)
     if batched > axis:
         raise s.error(f"take: found batched={batched}, expected at most dim ({axis})")
-    layer = {"axis": axis, "num_elementwise_dims": batched}
-    return s.emit("add_gather_v2", x, indices, s.enum("GatherMode", "DEFAULT"), suffix=suffix, **layer)
+    mode = s.enum("GatherMode", "DEFAULT")
+    return s.emit("add_gather_v2", x, indices, mode, suffix=suffix, axis=axis, num_elementwise_dims=batched)
 
 
 def gather(s: Scope, x: Tensor, dim: int, indices: Tensor, suffix: str = "") -> Tensor:

@@ -23,9 +23,7 @@ def matmul(
         raise s.error(f"matmul: found {a.shape} and {b.shape}, expected two or more dimensions each")
     rank = max(a.rank, b.rank)
     a, b = (_lift(s, x, rank) for x in (a, b))
-    return s.emit(
-        "add_matrix_multiply", a, _operation(s, transpose_a), b, _operation(s, transpose_b), suffix=suffix
-    )
+    return s.emit("add_matrix_multiply", a, _operation(s, transpose_a), b, _operation(s, transpose_b), suffix=suffix)
 
 
 def linear(s: Scope, x: Tensor, out: int, bias: bool = True) -> Tensor:

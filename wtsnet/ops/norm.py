@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from wtsnet.network import Scope, Tensor
 
 
-def affine_of_batch_norm(
-    s: Scope, channels: int, eps: float = 1e-5
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def affine_of_batch_norm(s: Scope, channels: int, eps: float = 1e-5) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """A batch norm's inference as scale and shift, each (channels,) float64: y = x·scale + shift.
 
     `eps` counts where no manifest tells the module's own. A module without `weight` and `bias`

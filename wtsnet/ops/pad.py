@@ -47,9 +47,7 @@ def pad_with(
     for size, (before, after) in zip(x.shape, pairs, strict=True):
         most = {"reflect": size - 1, "circular": size}.get(mode)
         if size != -1 and most is not None and max(before, after) > most:
-            raise s.error(
-                f"pad: found {(before, after)} for size {size}, expected at most {most} with {mode!r}"
-            )
+            raise s.error(f"pad: found {(before, after)} for size {size}, expected at most {most} with {mode!r}")
     starts = [-before for before, _ in pairs]
     sizes = [size + (before + after) for size, (before, after) in zip(x.dims, pairs, strict=True)]
     return emit_slice(s, x, starts, sizes, (1,) * x.rank, MODES[mode], value, suffix)

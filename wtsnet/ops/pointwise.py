@@ -98,9 +98,7 @@ def where(s: Scope, condition: Tensor, a: Tensor | float, b: Tensor | float, suf
     return s.emit("add_select", condition, _operand(s, a, like), _operand(s, b, like), suffix=suffix)
 
 
-def clamp(
-    s: Scope, x: Tensor, low: float | None = None, high: float | None = None, suffix: str = ""
-) -> Tensor:
+def clamp(s: Scope, x: Tensor, low: float | None = None, high: float | None = None, suffix: str = "") -> Tensor:
     """x, no less than `low` and no more than `high`."""
     if low is None and high is None:
         raise s.error("clamp: found neither low nor high, expected at least one")

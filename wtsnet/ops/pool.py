@@ -90,13 +90,8 @@ def adaptive_max_pool(s: Scope, x: Tensor, size: int | tuple[int | None, ...]) -
     for axis, n in enumerate(sizes, start=2):
         length = _static(s, x, axis)
         if n != length:
-            pieces = [
-                cut(s, y, axis, a, b, suffix=f"window{axis}.{i}")
-                for i, (a, b) in enumerate(_windows(length, n))
-            ]
-            tops = [
-                amax(s, piece, axis, keepdim=True, suffix=f"max{axis}.{i}") for i, piece in enumerate(pieces)
-            ]
+            pieces = [cut(s, y, axis, a, b, suffix=f"window{axis}.{i}") for i, (a, b) in enumerate(_windows(length, n))]
+            tops = [amax(s, piece, axis, keepdim=True, suffix=f"max{axis}.{i}") for i, piece in enumerate(pieces)]
             y = concat(s, tops, axis, suffix=f"joined{axis}")
     return s.net.record(s.path, y)
 
@@ -197,9 +192,7 @@ def _even_windows(x: Tensor, sizes: tuple[int, ...]) -> tuple[int, ...] | None:
 
 def _static(s: Scope, x: Tensor, axis: int) -> int:
     if x.shape[axis] == -1:
-        raise s.error(
-            f"adaptive pooling: found a dynamic size at dim {axis} of {x.shape}, expected a fixed one"
-        )
+        raise s.error(f"adaptive pooling: found a dynamic size at dim {axis} of {x.shape}, expected a fixed one")
     return x.shape[axis]
 
 

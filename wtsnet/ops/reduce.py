@@ -84,9 +84,7 @@ def log_softmax(s: Scope, x: Tensor, dim: int = -1) -> Tensor:
     return sub(s, shifted, log(s, weight, suffix="log"))
 
 
-def topk(
-    s: Scope, x: Tensor, k: int, dim: int = -1, largest: bool = True, suffix: str = ""
-) -> tuple[Tensor, Tensor]:
+def topk(s: Scope, x: Tensor, k: int, dim: int = -1, largest: bool = True, suffix: str = "") -> tuple[Tensor, Tensor]:
     """`torch.topk`: the `k` best values along `dim`, best first, and their indices (int32).
 
     Raises:

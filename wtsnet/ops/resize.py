@@ -63,7 +63,5 @@ def upsample(
     if len(sizes) != rank:
         raise s.error(f"upsample: found size {size}, expected a number or {rank} of them")
     if any(isinstance(n, Dim) for n in (*x.dims, *sizes)):
-        return s.emit(
-            "add_resize", x, suffix=suffix, inputs={1: shape_tensor(s, (*x.dims[:2], *sizes))}, **layer
-        )
+        return s.emit("add_resize", x, suffix=suffix, inputs={1: shape_tensor(s, (*x.dims[:2], *sizes))}, **layer)
     return s.emit("add_resize", x, suffix=suffix, shape=(*x.shape[:2], *sizes), **layer)

@@ -35,9 +35,7 @@ def reshape(s: Scope, x: Tensor, shape: Sequence[int | Dim], suffix: str = "") -
             raise s.error(f"reshape: found shape {x.shape}, expected one that fits {tuple(shape)}")
     if len(fixed) == len(sizes):
         return s.emit("add_shuffle", x, suffix=suffix, reshape_dims=tuple(fixed), zero_is_placeholder=False)
-    return s.emit(
-        "add_shuffle", x, suffix=suffix, inputs={1: shape_tensor(s, sizes)}, zero_is_placeholder=False
-    )
+    return s.emit("add_shuffle", x, suffix=suffix, inputs={1: shape_tensor(s, sizes)}, zero_is_placeholder=False)
 
 
 def permute(s: Scope, x: Tensor, order: Sequence[int], suffix: str = "") -> Tensor:
@@ -152,9 +150,7 @@ def emit_slice(
         static.append(zeros if index in late else tuple(dims))
     if mode == "FILL":
         late[4] = s.constant([fill], x.dtype, suffix="fill")
-    return s.emit(
-        "add_slice", x, *static, tuple(steps), suffix=suffix, inputs=late, mode=s.enum("SampleMode", mode)
-    )
+    return s.emit("add_slice", x, *static, tuple(steps), suffix=suffix, inputs=late, mode=s.enum("SampleMode", mode))
 
 
 def split(s: Scope, x: Tensor, sizes: int | Sequence[int], dim: int = 0) -> list[Tensor]:

@@ -175,6 +175,8 @@ def _fitting(spec: TensorSpec, value: Any, device: torch.device) -> Tensor:
 def _from_numpy(spec: TensorSpec, value: Any) -> Tensor:
     try:
         array = np.asarray(value)
+        if array.dtype.isbuiltin == 2:  # added to numpy by ml_dtypes: bfloat16, float8_e4m3fn, int4 …
+            array = array.astype(np.int8 if "int" in array.dtype.name else np.float32)
         array = np.ascontiguousarray(array, array.dtype.newbyteorder("=")).reshape(array.shape)
         return torch.from_numpy(array if array.flags.writeable else array.copy())
     except (TypeError, ValueError) as error:

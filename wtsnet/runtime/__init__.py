@@ -67,8 +67,8 @@ def why_not_tensorrt(engine: Engine) -> str:
         return found.problem
     if misfit := engine.misfit(found.gpus[0]):
         return misfit
-    if engine.manifest.tensorrt.flavour != tensorrt.flavour():
-        return f"the plan is for {engine.manifest.tensorrt.flavour}, installed is {tensorrt.flavour()}"
+    if engine.manifest.tensorrt["flavour"] != tensorrt.flavour():
+        return f"the plan is for {engine.manifest.tensorrt['flavour']}, installed is {tensorrt.flavour()}"
     try:
         import pycuda.driver  # noqa: F401  # whether it can be imported is the question
     except ImportError as error:
@@ -95,22 +95,22 @@ def check_inputs(specs: Mapping[str, Input], given: Mapping[str, Any]) -> dict[s
         array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
         if not _fits(spec, array.shape):
             raise RunnerError(f"input {name!r}: found shape {array.shape}, expected {_shape_text(spec)}")
-        if array.dtype != spec.dtype and not np.can_cast(array.dtype, spec.dtype, "same_kind"):
-            raise RunnerError(f"input {name!r}: found {array.dtype}, expected {spec.dtype}")
-        arrays[name] = np.ascontiguousarray(array, spec.dtype)
+        if array.dtype != spec["dtype"] and not np.can_cast(array.dtype, spec["dtype"], "same_kind"):
+            raise RunnerError(f"input {name!r}: found {array.dtype}, expected {spec['dtype']}")
+        arrays[name] = np.ascontiguousarray(array, spec["dtype"])
     return arrays
 
 
 def _fits(spec: Input, shape: tuple[int, ...]) -> bool:
-    return len(shape) == len(spec.min) and all(
-        low <= size <= high for low, size, high in zip(spec.min, shape, spec.max, strict=True)
+    return len(shape) == len(spec["min"]) and all(
+        low <= size <= high for low, size, high in zip(spec["min"], shape, spec["max"], strict=True)
     )
 
 
 def _takes(specs: Mapping[str, Input]) -> str:
-    return ", ".join(f"{name} {spec.dtype} {_shape_text(spec)}" for name, spec in specs.items())
+    return ", ".join(f"{name} {spec['dtype']} {_shape_text(spec)}" for name, spec in specs.items())
 
 
 def _shape_text(spec: Input) -> str:
-    sizes = (str(a) if a == b else f"{a}..{b}" for a, b in zip(spec.min, spec.max, strict=True))
+    sizes = (str(a) if a == b else f"{a}..{b}" for a, b in zip(spec["min"], spec["max"], strict=True))
     return f"({', '.join(sizes)})"

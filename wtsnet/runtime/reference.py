@@ -30,7 +30,7 @@ class EngineReferenceRunner:
 
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self.reason = f"reference on {self.device}: {reason}"
-        self._specs = {spec.name: spec for spec in engine.manifest.inputs}
+        self._specs = {spec["name"]: spec for spec in engine.manifest.inputs}
         self._network = engine.network()  # owns the weights that the runner reads
         self._runner = ReferenceRunner(self._network.trt, self.device)
 

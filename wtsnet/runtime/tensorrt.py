@@ -89,7 +89,7 @@ class TensorRTRunner:
             cuda.Context.pop()
         if engine is None:
             raise EngineError(f"the plan can't be opened: {tensorrt.log.last_error()}")
-        runner = cls(engine, {spec.name: spec for spec in manifest.inputs}, reason, device)
+        runner = cls(engine, {spec["name"]: spec for spec in manifest.inputs}, reason, device)
         runner._runtime = runtime  # must outlive the engine
         return runner
 

@@ -1,0 +1,193 @@
+"""Layers that move elements, against numpy's own indexing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from wtsnet.errors import RunnerError
+
+trt = pytest.importorskip("tensorrt_rtx")
+
+
+def shuffled(net, x, first=None, reshape=None, second=None, zero=True):
+    layer = net.trt.add_shuffle(x)
+    if first:
+        layer.first_transpose = first
+    if reshape is not None:
+        layer.reshape_dims = reshape
+    if second:
+        layer.second_transpose = second
+    layer.zero_is_placeholder = zero
+    return layer
+
+
+def test_shuffle_transposes_reshapes_and_transposes(net):
+    x = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    layer = shuffled(net, net.input(x), (2, 0, 1), (0, 3, -1), (1, 2, 0))
+    want = x.transpose(2, 0, 1).reshape(4, 3, 2).transpose(1, 2, 0)
+    np.testing.assert_array_equal(net.run(layer.get_output(0)), want)
+
+
+def test_shuffle_only_transposes(net):
+    x = np.arange(6, dtype=np.int32).reshape(2, 3)
+    np.testing.assert_array_equal(net.run(shuffled(net, net.input(x), (1, 0)).get_output(0)), x.T)
+
+
+def test_shuffle_to_a_scalar_and_to_nothing(net):
+    scalar = shuffled(net, net.input(np.float32([5])), reshape=()).get_output(0)
+    empty = shuffled(net, net.input(np.zeros((0, 3), np.float32)), reshape=(3, 0), zero=False).get_output(0)
+    got = net.run(scalar, empty)
+    assert got[0].shape == ()
+    assert got[0] == 5
+    assert got[1].shape == (3, 0)
+
+
+def test_shuffle_to_a_computed_shape(net):
+    x, like = np.arange(12, dtype=np.float32), np.zeros((3, 4), np.float32)
+    layer = net.trt.add_shuffle(net.input(x, dynamic=(0,)))
+    layer.set_input(1, net.trt.add_shape(net.input(like, dynamic=(0, 1))).get_output(0))
+    np.testing.assert_array_equal(net.run(layer.get_output(0)), x.reshape(3, 4))
+
+
+def sliced(net, x, start, size, stride, mode="STRICT_BOUNDS", fill=None):
+    layer = net.trt.add_slice(x, start, size, stride)
+    layer.mode = getattr(trt.SampleMode, mode)
+    if fill is not None:
+        layer.set_input(4, net.constant(np.float32(fill)))
+    return layer.get_output(0)
+
+
+SLICES = [((0, 0), (2, 3), (1, 1)), ((1, 2), (2, 2), (1, 2)), ((3, 4), (4, 3), (-1, -2)), ((0, 1), (4, 0), (1, 1)),
+          ((2, 1), (3, 2), (0, 1))]  # fmt: skip
+
+
+@pytest.mark.parametrize(("start", "size", "stride"), SLICES)
+def test_slice_inside(net, start, size, stride):
+    x = np.arange(20, dtype=np.float32).reshape(4, 5)
+    index = [s + np.arange(n) * d for s, n, d in zip(start, size, stride, strict=True)]
+    np.testing.assert_array_equal(net.run(sliced(net, net.input(x), start, size, stride)), x[np.ix_(*index)])
+
+
+OUTSIDE = [((-2, -3), (8, 9), (1, 1)), ((-1, 6), (3, 5), (2, -2)), ((1, -7), (2, 20), (1, 1)), ((-9, 7), (3, 2), (1, 1))]
+
+
+@pytest.mark.parametrize("mode", ["FILL", "CLAMP", "WRAP", "REFLECT"])
+@pytest.mark.parametrize(("start", "size", "stride"), OUTSIDE)
+def test_slice_outside(net, start, size, stride, mode):
+    x = np.arange(1, 21, dtype=np.float32).reshape(4, 5)
+    got = net.run(sliced(net, net.input(x), start, size, stride, mode, 9.5 if mode == "FILL" else None))
+    by = {"FILL": {"mode": "constant", "constant_values": 9.5}, "CLAMP": {"mode": "edge"}, "WRAP": {"mode": "wrap"},
+          "REFLECT": {"mode": "reflect"}}[mode]  # fmt: skip
+    index = [40 + s + np.arange(n) * d for s, n, d in zip(start, size, stride, strict=True)]
+    np.testing.assert_array_equal(got, np.pad(x, 40, **by)[np.ix_(*index)])
+
+
+def test_slice_by_tensors(net):
+    x = np.arange(20, dtype=np.float32).reshape(4, 5)
+    layer = net.trt.add_slice(net.input(x), (0, 0), (1, 1), (1, 1))
+    for i, value in ((1, [3, 0]), (2, [2, 3]), (3, [-2, 2])):
+        layer.set_input(i, net.input(np.array(value, np.int64)))
+    np.testing.assert_array_equal(net.run(layer.get_output(0)), x[3::-2, ::2])
+
+
+def test_slice_of_some_axes(net):
+    x = np.arange(20, dtype=np.float32).reshape(4, 5)
+    layer = net.trt.add_slice(net.input(x), (1,), (3,), (1,))
+    layer.axes = (1,)
+    np.testing.assert_array_equal(net.run(layer.get_output(0)), x[:, 1:4])
+
+
+def test_a_slice_out_of_its_bounds_is_named(net):
+    layer = net.trt.add_slice(net.input(np.zeros((4,), np.float32)), (0,), (1,), (1,))
+    layer.name = "crop"
+    layer.set_input(1, net.input(np.array([2], np.int64)))
+    layer.set_input(2, net.input(np.array([3], np.int64)))
+    with pytest.raises(RunnerError, match=r"layer 'crop' \(SLICE\) failed: axis 0 of extent 4 is read from 2 to 4.*float32\[4\], int64\[1\]"):
+        net.run(layer.get_output(0))
+
+
+def test_concatenation_shape_squeeze_unsqueeze(net):
+    a, b = np.zeros((2, 1, 3), np.float32), np.ones((2, 2, 3), np.float32)
+    joined = net.trt.add_concatenation([net.input(a), net.input(b)])
+    joined.axis = 1
+    joined = joined.get_output(0)
+    extents = net.trt.add_shape(joined).get_output(0)
+    wide = net.trt.add_unsqueeze(joined, net.constant(np.array([-1, 0], np.int64))).get_output(0)
+    back = net.trt.add_squeeze(wide, net.constant(np.array([0, 4], np.int64))).get_output(0)
+    got = net.run(joined, extents, wide, back)
+    np.testing.assert_array_equal(got[0], np.concatenate((a, b), 1))
+    np.testing.assert_array_equal(got[1], [2, 3, 3])
+    assert got[2].shape == (1, 2, 3, 3, 1)
+    np.testing.assert_array_equal(got[3], got[0])
+
+
+def test_reverse_sequence(net):
+    x = np.arange(12, dtype=np.float32).reshape(4, 3)  # four steps of three sequences
+    layer = net.trt.add_reverse_sequence(net.input(x), net.input(np.array([1, 3, 4], np.int64)))
+    layer.batch_axis, layer.sequence_axis = 1, 0
+    want = x.copy()
+    for n, length in enumerate((1, 3, 4)):
+        want[:length, n] = x[:length, n][::-1]
+    np.testing.assert_array_equal(net.run(layer.get_output(0)), want)
+
+
+def test_fill_counts_along_each_axis(net):
+    layer = net.trt.add_fill((2, 3), trt.FillOperation.LINSPACE, trt.int32)
+    layer.set_input(1, net.constant(np.int32(5)))
+    layer.set_input(2, net.constant(np.int32([10, 1])))
+    one = net.trt.add_fill((4,), trt.FillOperation.LINSPACE)
+    one.alpha, one.beta = 1.0, 0.5
+    got = net.run(layer.get_output(0), one.get_output(0))
+    np.testing.assert_array_equal(got[0], [[5, 6, 7], [15, 16, 17]])
+    np.testing.assert_array_equal(got[1], [1, 1.5, 2, 2.5])
+
+
+@pytest.mark.parametrize(("operation", "low", "high"), [("RANDOM_UNIFORM", 3, 5), ("RANDOM_NORMAL", -40, 50)])
+def test_fill_with_random_values(net, operation, low, high):
+    layer = net.trt.add_fill((1000,), getattr(trt.FillOperation, operation))
+    layer.set_input(1, net.constant(np.float32(3)))
+    layer.set_input(2, net.constant(np.float32(5)))
+    got = net.run(layer.get_output(0))
+    assert low <= got.min() < got.max() <= high
+    assert abs(got.mean() - (4 if operation == "RANDOM_UNIFORM" else 3)) < 0.7
+
+
+def test_one_hot_along_an_axis(net):
+    indices, values = np.int32([[0, 2], [1, 7]]), np.float32([-1, 5])
+    layer = net.trt.add_one_hot(net.input(indices), net.input(values), net.constant(np.int32(3)), 1)
+    want = np.full((2, 3, 2), -1, np.float32)
+    want[0, 0, 0] = want[0, 2, 1] = want[1, 1, 0] = 5
+    np.testing.assert_array_equal(net.run(layer.get_output(0)), want)
+
+
+def test_an_assertion_fails_with_its_message(net):
+    condition = net.trt.add_elementwise(
+        net.input(np.int64([3])), net.constant(np.int64([4])), trt.ElementWiseOperation.EQUAL
+    ).get_output(0)
+    net.trt.add_assertion(condition, "batch must be 4").name = "check"
+    with pytest.raises(RunnerError, match=r"layer 'check' \(ASSERTION\): assertion failed: batch must be 4"):
+        net.run(net.trt.add_identity(net.input(np.float32([1]))).get_output(0))
+
+
+DTYPES = [np.float32, np.float16, np.int32, np.int64, np.int8, np.uint8, np.bool_]
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.__name__)
+def test_constants_of_numpys_dtypes(net, dtype):
+    value = np.array([[0, 1, 1], [1, 0, 1]], dtype)
+    np.testing.assert_array_equal(net.run(net.trt.add_identity(net.constant(value)).get_output(0)), value)
+
+
+def test_constants_of_dtypes_that_numpy_lacks(net):
+    b = net.raw_constant(trt.bfloat16, np.array([0x3F80, 0xC000, 0x3F01], np.uint16), (3,))
+    f = net.raw_constant(trt.fp8, np.array([0x38, 0xC0, 0x7E], np.uint8), (3,))
+    four = net.raw_constant(trt.DataType.FP4, np.array([0x21, 0xF7], np.uint8), (4,))
+    wide = net.trt.add_cast(b, trt.float32).get_output(0)
+    back = net.trt.add_dequantize(f, net.constant(np.float32(1)), trt.float32).get_output(0)
+    blocks = net.constant(np.float32([1, 2]))
+    small = net.trt.add_dequantize(four, blocks, trt.float32).get_output(0)
+    got = net.run(wide, back, small)
+    np.testing.assert_array_equal(got[0], [1, -2, 0.50390625])
+    np.testing.assert_array_equal(got[1], [1, -2, 448])
+    np.testing.assert_array_equal(got[2], [0.5, 1, 12, -12])

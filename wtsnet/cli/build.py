@@ -1,0 +1,76 @@
+"""`wtsnet build`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated
+
+import typer
+
+from wtsnet.builder import build as build_engine
+from wtsnet.cli.options import (
+    Batch,
+    FoldBn,
+    Head,
+    ImageSize,
+    ModelName,
+    Precision,
+    Set,
+    late_progress,
+    model_options,
+)
+from wtsnet.manifest import manifest_path
+
+
+def build(
+    model: ModelName,
+    weights: Annotated[Path, typer.Option("--weights", "-w", help="The .wts.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The plan to write.", show_default="MODEL.plan")
+    ] = None,
+    batch: Batch = "1",
+    imgsz: ImageSize = None,
+    precision: Precision = "fp32",
+    head: Head = None,
+    fold_bn: FoldBn = True,
+    target: Annotated[
+        str | None,
+        typer.Option(help="The GPUs to build for, as in sm89 or sm86,sm89.", show_default="TensorRT's own choice"),
+    ] = None,
+    flag: Annotated[
+        list[str] | None, typer.Option(help="A builder flag of TensorRT's, as in tf32; may be given several times.")
+    ] = None,
+    workspace: Annotated[int | None, typer.Option(help="The most scratch memory of a layer, in MiB.")] = None,
+    level: Annotated[int | None, typer.Option(min=0, max=5, help="The builder's optimization level.")] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="A folder of engines: one that is there is not built again.")
+    ] = None,
+    set_: Set = None,
+) -> None:
+    """Build a plan from a .wts, and write a manifest beside it. With TensorRT-RTX this needs no GPU.
+
+    Example: wtsnet build yolov5s -w yolov5s.wts -o yolov5s.plan --precision fp16 --target sm89
+    """
+    target_path = out or Path(f"{model.rpartition(':')[2]}.plan")
+    began = perf_counter()
+    with late_progress() as progress:
+        engine = build_engine(
+            model,
+            weights,
+            target=target,
+            cache=cache,
+            flags=flag or (),
+            workspace=workspace,
+            level=level,
+            progress=progress,
+            **model_options(batch, imgsz, precision, head, fold_bn, set_),
+        )
+    engine.save(target_path)
+    manifest = engine.manifest
+    takes = ", ".join(f"{t['name']} {t['dtype']} {t['shape']}" for t in manifest.inputs)
+    gives = ", ".join(f"{t['name']} {t['dtype']} {t['shape']}" for t in manifest.outputs)
+    print(
+        f"{target_path}: {len(engine.plan):,} bytes in {perf_counter() - began:.2f} s, {manifest_path(target_path).name}"
+    )
+    print(f"{takes} -> {gives}")

@@ -1,0 +1,100 @@
+"""`wtsnet inspect`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from wtsnet.errors import ManifestError
+from wtsnet.manifest import PlanManifest, WeightsManifest, manifest_path, read_manifest
+from wtsnet.wts import read_wts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def inspect(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .wts, a manifest (.yaml) or a plan.")],
+    full: Annotated[bool, typer.Option("--full", help="Every entry, not only the first ones.")] = False,
+) -> None:
+    """Say what a .wts, a manifest or a plan holds. A plan is described by its manifest: no GPU is needed.
+
+    Example: wtsnet inspect yolov5s.wts
+    """
+    beside = manifest_path(file)
+    if file.suffix in (".yaml", ".yml"):
+        _show(read_manifest(file), full)
+    elif beside.exists() and isinstance(manifest := read_manifest(beside), PlanManifest):
+        _show(manifest, full)
+    elif file.suffix in (".plan", ".engine", ".trt"):
+        raise ManifestError(f"{beside}: not there, and a plan without its manifest can't be described")
+    else:
+        _show_wts(file, full)
+
+
+def _show_wts(file: Path, full: bool) -> None:
+    entries = read_wts(file)
+    beside = manifest_path(file)
+    manifest = WeightsManifest.read(beside) if beside.exists() else None
+    counts = {name: entries.count(name) for name in entries}
+    print(f"{file}: {len(counts):,} entries, {sum(counts.values()):,} values, {file.stat().st_size:,} bytes")
+    if manifest is None:
+        print("no manifest beside it: shapes, eps and architecture are not known")
+    else:
+        _facts(manifest)
+    known = manifest.entries if manifest else {}
+    rows = [
+        (name, f"{count:,}", "×".join(map(str, known[name]["shape"])) if name in known else "")
+        for name, count in counts.items()
+    ]
+    _table(("entry", "values", "shape"), rows, full)
+
+
+def _show(manifest: WeightsManifest | PlanManifest, full: bool) -> None:
+    if isinstance(manifest, WeightsManifest):
+        print(f"manifest of {manifest.wts['file']}: {len(manifest.entries):,} entries from {manifest.source['file']}")
+        _facts(manifest)
+        rows = [(name, "×".join(map(str, e["shape"])), e["dtype"]) for name, e in manifest.entries.items()]
+        _table(("entry", "shape", "dtype"), rows, full)
+        return
+    print(
+        f"plan of {manifest.model}: {manifest.plan['bytes']:,} bytes, built by {manifest.tensorrt['flavour']} {manifest.tensorrt['version']}"
+    )
+    target = ", ".join(manifest.target) or (manifest.gpu["name"] if manifest.gpu else "TensorRT's default")
+    print(f"target: {target}; flags: {', '.join(manifest.flags) or 'none'}")
+    print(f"weights: {manifest.weights['file']} (sha256 {manifest.weights['sha256'][:12]}…)")
+    for tensor in manifest.inputs:
+        ranges = ":".join("×".join(map(str, shape)) for shape in (tensor["min"], tensor["opt"], tensor["max"]))
+        print(f"input {tensor['name']}: {tensor['dtype']} {ranges}")
+    for output in manifest.outputs:
+        print(f"output {output['name']}: {output['dtype']} {'×'.join(map(str, output['shape']))}")
+    for name in ("options", "preprocess", "decode"):
+        if values := getattr(manifest, name):
+            print(f"{name}: {yaml.safe_dump(values, default_flow_style=True, width=1000).strip()}")
+    if manifest.names:
+        print(f"classes: {', '.join(manifest.names)}")
+
+
+def _facts(manifest: WeightsManifest) -> None:
+    shown = {key: value for key, value in manifest.architecture.items() if key != "yaml"}
+    if "yaml" in manifest.architecture:
+        print("architecture lists: yes")
+    for key, value in shown.items():
+        print(f"{key}: {value}")
+    if manifest.bn_eps:
+        print(f"batch norm eps: {', '.join(map(str, dict.fromkeys(manifest.bn_eps.values())))}")
+
+
+def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]], full: bool) -> None:
+    table = Table(*header, box=None, pad_edge=False)
+    shown = rows if full else rows[:12]
+    for row in shown:
+        table.add_row(*row)
+    Console().print(table)
+    if len(rows) > len(shown):
+        print(f"… and {len(rows) - len(shown):,} more (--full shows them)")

@@ -1,0 +1,82 @@
+"""What several commands share: options spelt on the command line, and a progress bar that keeps out of the way."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from time import monotonic
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+import yaml
+from rich.console import Console
+from rich.progress import Progress
+
+from wtsnet.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="A model's name, or FILE.py:NAME for one of yours.")]
+Batch = Annotated[str, typer.Option(metavar="N|MIN:OPT:MAX", help="The batch: fixed, or a range.")]
+ImageSize = Annotated[
+    str | None,
+    typer.Option(metavar="N|HxW", help="The picture size in pixels; each number may be MIN:OPT:MAX."),
+]
+Precision = Annotated[str, typer.Option(metavar="fp32|fp16|bf16", help="What the layers compute in.")]
+Head = Annotated[str | None, typer.Option(metavar="topk|decoded|raw", help="What leaves a detector's network.")]
+FoldBn = Annotated[bool, typer.Option(help="Multiply batch norms into the convolutions before them.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Another option of the model, as in k=300.")
+]
+
+
+def model_options(
+    batch: str | None, imgsz: str | None, precision: str, head: str | None, fold_bn: bool, set_: list[str] | None
+) -> dict[str, Any]:
+    """The options of `wtsnet.define`, from their spelling on the command line."""
+    options: dict[str, Any] = {"precision": precision, "fold_bn": fold_bn}
+    if batch is not None:
+        options["batch"] = _range("batch", batch)
+    if imgsz is not None:
+        sizes = tuple(_range("imgsz", size) for size in imgsz.lower().split("x"))
+        options["imgsz"] = sizes[0] if len(sizes) == 1 else sizes
+    if head is not None:
+        options["head"] = head
+    for pair in set_ or ():
+        name, separator, value = pair.partition("=")
+        if not separator:
+            raise ModelError(f"--set: found {pair!r}, expected NAME=VALUE")
+        options[name] = yaml.safe_load(value)
+    return options
+
+
+def _range(name: str, text: str) -> int | tuple[int, ...]:
+    try:
+        numbers = tuple(int(part) for part in text.split(":"))
+    except ValueError:
+        numbers = ()
+    if len(numbers) not in (1, 3):
+        raise ModelError(f"{name}: found {text!r}, expected a number or MIN:OPT:MAX")
+    return numbers[0] if len(numbers) == 1 else numbers
+
+
+@contextmanager
+def late_progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Give a function of (what, steps done, steps) that shows bars on stderr once a second has gone by."""
+    bar, began = Progress(console=Console(stderr=True), transient=True), monotonic()
+    tasks: dict[str, Any] = {}
+
+    def progress(what: str, done: int, total: int) -> None:
+        if not bar.live.is_started:
+            if monotonic() - began < 1:
+                return
+            bar.start()
+        if what not in tasks:
+            tasks[what] = bar.add_task(what, total=total)
+        bar.update(tasks[what], completed=done, visible=done < total)
+
+    try:
+        yield progress
+    finally:
+        if bar.live.is_started:
+            bar.stop()
