@@ -64,16 +64,13 @@ def yolov5(folder: Path) -> None:
 
 
 def ultralytics(folder: Path) -> None:
-    from ultralytics.nn.tasks import DetectionModel, PoseModel
+    from ultralytics.nn.tasks import DetectionModel
     from ultralytics.utils import IterableSimpleNamespace
 
     model = realistic(DetectionModel("yolov8n.yaml", verbose=False)).half()
     model.args = IterableSimpleNamespace(imgsz=320, task="detect")
     model.task = "detect"
     save(folder, "yolov8n", model, {"model": None, "ema": model, "train_args": {"imgsz": 640}, "version": "8"})
-    model = PoseModel("yolov8n-pose.yaml", verbose=False).half()
-    model.task = "pose"
-    save(folder, "yolov8n-pose", model, {"model": model, "ema": None, "train_args": {"imgsz": 640}})
 
 
 def torchvision(folder: Path) -> None:
@@ -85,6 +82,7 @@ def torchvision(folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)
     os.environ |= {"YOLO_AUTOINSTALL": "False", "YOLO_OFFLINE": "True"}
     # torchvision's compiled operators do not load beside a CPU torch; it imports once they are declared.
     library = torch.library.Library("torchvision", "DEF")

@@ -24,7 +24,6 @@ UPSTREAM = {
     "yolov5n-legacy": ("ema", 349),
     "yolov5s": ("ema", 349),
     "yolov8n": ("ema", 355),
-    "yolov8n-pose": ("model", 397),
     "resnet18-state": ("state_dict", 122),
     "resnet18-module": (None, 122),
 }
@@ -92,12 +91,12 @@ def test_upstream_facts_of_yolov5(upstream: Path) -> None:
 
 
 def test_upstream_facts_of_ultralytics(upstream: Path) -> None:
-    detect, pose = (load_checkpoint(upstream / f"{name}.pt").facts for name in ("yolov8n", "yolov8n-pose"))
-    assert list(detect) == ["yaml", "nc", "names", "stride", "task", "reg_max", "imgsz"]
-    assert detect["stride"] == [8.0, 16.0, 32.0]
-    assert (detect["nc"], len(detect["names"]), detect["task"], detect["reg_max"]) == (80, 80, "detect", 16)
-    assert (detect["imgsz"], pose["imgsz"]) == (320, 640)  # from the module's arguments, and from the checkpoint's
-    assert (pose["task"], pose["kpt_shape"], pose["nc"]) == ("pose", [17, 3], 1)
+    facts = load_checkpoint(upstream / "yolov8n.pt").facts
+    assert list(facts) == ["yaml", "nc", "names", "stride", "task", "reg_max", "imgsz"]
+    assert facts["yaml"]["head"][-1] == [[15, 18, 21], 1, "Detect", ["nc"]]
+    assert facts["stride"] == [8.0, 16.0, 32.0]
+    assert (facts["nc"], len(facts["names"]), facts["task"], facts["reg_max"]) == (80, 80, "detect", 16)
+    assert facts["imgsz"] == 320  # the module's own arguments go before the checkpoint's
 
 
 def test_upstream_facts_of_a_state_dict(upstream: Path) -> None:
@@ -233,7 +232,11 @@ def test_key(tmp_path: Path, content: Any, key: str | None, taken: str, value: f
         (NESTED, "student.modle", "no key 'student.modle'; it has 'student.model', 'student.a.b'; did you mean"),
         (NESTED, "", "no key ''; it has 'state_dict'"),
         (NESTED, "loss", "'loss' is a tensor, which holds no tensors; --key can be 'state_dict', 'student.model'"),
-        (NESTED, "student", "'student' is a mapping, which holds no tensors; --key can be 'state_dict', 'student.model'"),
+        (
+            NESTED,
+            "student",
+            "'student' is a mapping, which holds no tensors; --key can be 'state_dict', 'student.model'",
+        ),
         ({"a": 1, "b": [torch.ones(1)]}, None, "it is a mapping, which holds no tensors; it has 'a', 'b'"),
         (3, None, "it is int, which holds no tensors; it has no keys"),
         (nn.ReLU(), None, "it is torch.nn.modules.activation.ReLU, which holds no tensors"),

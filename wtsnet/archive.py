@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from wtsnet.errors import CheckpointError
-from wtsnet.records import ITEM_BYTES, StorageRef, TensorRef
+from wtsnet.records import ITEM_BYTES, StorageRef, TensorRef, counts
 from wtsnet.unpickle import unpickle
 
 if TYPE_CHECKING:
@@ -187,11 +187,11 @@ def _open_safetensors(file: BufferedReader, size: int) -> Archive:
         for name, entry in header.items():
             if name == "__metadata__":
                 continue
-            dtype, shape, (begin, end) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
+            dtype, shape, (begin, end) = entry["dtype"], counts(entry["shape"]), counts(entry["data_offsets"])
             if dtype not in _SAFETENSORS_DTYPES:
                 raise CheckpointError(f"{name} is of dtype {dtype}, which can't be read")
             storage = StorageRef(name, _SAFETENSORS_DTYPES[dtype], math.prod(shape))
-            if begin < 0 or 8 + length + end > size or end - begin != storage.numel * ITEM_BYTES[storage.dtype]:
+            if 8 + length + end > size or end - begin != storage.numel * ITEM_BYTES[storage.dtype]:
                 raise CheckpointError(f"{name}, {dtype} of shape {list(shape)}, can't lie at {begin}:{end}")
             stride = tuple(math.prod(shape[i + 1 :]) for i in range(len(shape)))
             root[name] = TensorRef(storage, 0, shape, stride, storage.dtype)

@@ -87,6 +87,17 @@ class TensorRef:
         """Python attributes set on a tensor or a parameter: not wanted."""
 
 
+def counts(values: Any) -> tuple[int, ...]:
+    """`values` as a shape, stride or offsets.
+
+    Raises:
+        ValueError: one is no whole number, or negative.
+    """
+    if not all(type(value) is int and value >= 0 for value in values):
+        raise ValueError("a tensor whose size, stride or place is not made of whole numbers")
+    return tuple(values)
+
+
 class PlainDict(dict[Any, Any]):
     """Any of collections' dicts. Attributes, such as the `_metadata` of a state dict, are dropped."""
 

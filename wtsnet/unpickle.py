@@ -28,6 +28,7 @@ from wtsnet.records import (
     Record,
     StorageRef,
     TensorRef,
+    counts,
     record_class,
 )
 
@@ -79,19 +80,13 @@ class _StorageType(str):
     __slots__ = ()
 
 
-def _counts(values: Any) -> tuple[int, ...]:
-    if not all(type(value) is int and value >= 0 for value in values):
-        raise pickle.UnpicklingError("a tensor whose size or stride is no list of numbers")
-    return tuple(values)
-
-
 def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *rest: Any) -> TensorRef | Record:
     """torch._utils._rebuild_tensor, _v2 (… requires_grad, hooks, metadata), _v3 (…, dtype, metadata)."""
     dtype = next((value for value in rest if isinstance(value, _Dtype)), None)
     # Metadata marks a tensor as a conjugate or negative view, whose values are not those in the storage.
     if not isinstance(storage, StorageRef) or any(isinstance(value, dict) and value for value in rest[2:]):
         return record_class("torch._utils._rebuild_tensor")(storage, offset, size, stride, *rest)
-    (start,), shape, steps = _counts((offset,)), _counts(size), _counts(stride)
+    (start,), shape, steps = counts((offset,)), counts(size), counts(stride)
     if len(shape) != len(steps):
         raise pickle.UnpicklingError("a tensor with more sizes than strides, or fewer")
     return TensorRef(storage, start, shape, steps, str(dtype or storage.dtype))

@@ -36,7 +36,7 @@ ACTIVATIONS = {
 @pytest.mark.parametrize("kind", list(trt.ActivationType.__members__))
 @pytest.mark.parametrize(("alpha", "beta"), [(0.5, 0.7), (0.2, 1.5)])
 def test_activation(net, kind, alpha, beta):
-    x = np.linspace(-3, 3, 61, dtype=np.float32)
+    x = np.linspace(-3.03, 3.01, 61, dtype=np.float32)
     layer = net.trt.add_activation(net.input(x), getattr(trt.ActivationType, kind))
     layer.alpha, layer.beta = alpha, beta
     want = ACTIVATIONS[kind](x.astype(np.float64), alpha, beta)
@@ -105,7 +105,9 @@ def test_integers_divide_towards_zero_or_down(net, kind, want, dtype):
 def test_scale(net, rng, mode, given):
     x = rng.random((2, 3, 4, 5), np.float32) + 1
     shape = {"UNIFORM": (1,), "CHANNEL": (3, 1, 1), "ELEMENTWISE": (3, 4, 5)}[mode]
-    scale, shift, power = (rng.random(shape, np.float32) + 0.5 if n in given else None for n in ("scale", "shift", "power"))
+    scale, shift, power = (
+        rng.random(shape, np.float32) + 0.5 if n in given else None for n in ("scale", "shift", "power")
+    )
     flat = [trt.Weights() if w is None else net.keep(w.reshape(-1)) for w in (shift, scale, power)]
     layer = net.trt.add_scale_nd(net.input(x), getattr(trt.ScaleMode, mode), *flat, 1)
     want = x * (1 if scale is None else scale) + (0 if shift is None else shift)

@@ -69,7 +69,12 @@ def test_slice_inside(net, start, size, stride):
     np.testing.assert_array_equal(net.run(sliced(net, net.input(x), start, size, stride)), x[np.ix_(*index)])
 
 
-OUTSIDE = [((-2, -3), (8, 9), (1, 1)), ((-1, 6), (3, 5), (2, -2)), ((1, -7), (2, 20), (1, 1)), ((-9, 7), (3, 2), (1, 1))]
+OUTSIDE = [
+    ((-2, -3), (8, 9), (1, 1)),
+    ((-1, 6), (3, 5), (2, -2)),
+    ((1, -7), (2, 20), (1, 1)),
+    ((-9, 7), (3, 2), (1, 1)),
+]
 
 
 @pytest.mark.parametrize("mode", ["FILL", "CLAMP", "WRAP", "REFLECT"])
@@ -103,7 +108,10 @@ def test_a_slice_out_of_its_bounds_is_named(net):
     layer.name = "crop"
     layer.set_input(1, net.input(np.array([2], np.int64)))
     layer.set_input(2, net.input(np.array([3], np.int64)))
-    with pytest.raises(RunnerError, match=r"layer 'crop' \(SLICE\) failed: axis 0 of extent 4 is read from 2 to 4.*float32\[4\], int64\[1\]"):
+    with pytest.raises(
+        RunnerError,
+        match=r"layer 'crop' \(SLICE\) failed: axis 0 of extent 4 is read from 2 to 4.*float32\[4\], int64\[1\]",
+    ):
         net.run(layer.get_output(0))
 
 
@@ -170,24 +178,20 @@ def test_an_assertion_fails_with_its_message(net):
         net.run(net.trt.add_identity(net.input(np.float32([1]))).get_output(0))
 
 
-DTYPES = [np.float32, np.float16, np.int32, np.int64, np.int8, np.uint8, np.bool_]
+DTYPES = [np.float32, np.float16, np.int32, np.int64, np.int8, np.bool_]
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.__name__)
 def test_constants_of_numpys_dtypes(net, dtype):
     value = np.array([[0, 1, 1], [1, 0, 1]], dtype)
-    np.testing.assert_array_equal(net.run(net.trt.add_identity(net.constant(value)).get_output(0)), value)
+    np.testing.assert_array_equal(net.run(net.constant(value)), value)
 
 
 def test_constants_of_dtypes_that_numpy_lacks(net):
     b = net.raw_constant(trt.bfloat16, np.array([0x3F80, 0xC000, 0x3F01], np.uint16), (3,))
     f = net.raw_constant(trt.fp8, np.array([0x38, 0xC0, 0x7E], np.uint8), (3,))
     four = net.raw_constant(trt.DataType.FP4, np.array([0x21, 0xF7], np.uint8), (4,))
-    wide = net.trt.add_cast(b, trt.float32).get_output(0)
-    back = net.trt.add_dequantize(f, net.constant(np.float32(1)), trt.float32).get_output(0)
-    blocks = net.constant(np.float32([1, 2]))
-    small = net.trt.add_dequantize(four, blocks, trt.float32).get_output(0)
-    got = net.run(wide, back, small)
+    got = net.run(b, f, four)
     np.testing.assert_array_equal(got[0], [1, -2, 0.50390625])
     np.testing.assert_array_equal(got[1], [1, -2, 448])
-    np.testing.assert_array_equal(got[2], [0.5, 1, 12, -12])
+    np.testing.assert_array_equal(got[2], [0.5, 1, 6, -6])

@@ -123,8 +123,11 @@ def downcast(trt: ModuleType, layer: Any) -> str:
 
 
 def spec_of(tensor: Any) -> TensorSpec:
-    """The description of an ITensor."""
-    return TensorSpec(tensor.name, tuple(tensor.shape), DTYPES[tensor.dtype.name][0])
+    """The description of an ITensor. Raises RunnerError where TensorRT itself finds no shape for it."""
+    try:
+        return TensorSpec(tensor.name, tuple(tensor.shape), DTYPES[tensor.dtype.name][0])
+    except (RuntimeError, ValueError) as error:
+        raise RunnerError(f"tensor {tensor.name!r} has no shape: TensorRT refuses the layers before it") from error
 
 
 def read_weights(value: Any, shape: Sequence[int] | None = None) -> torch.Tensor | None:
