@@ -13,10 +13,10 @@ import types
 from argparse import Namespace
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from packaging.version import parse
 from torch import nn
 
 
@@ -25,22 +25,21 @@ def save(folder: Path, name: str, module: nn.Module, content: object, **options:
     torch.save(dict(module.state_dict()), folder / f"{name}.expected")
 
 
-def realistic(module: nn.Module) -> nn.Module:
+def realistic(module: nn.Module) -> Any:
     """Statistics that differ from layer to layer and from the initial 0 and 1."""
     torch.manual_seed(0)
     for child in module.modules():
         if isinstance(child, nn.BatchNorm2d):
-            child.running_mean.normal_()
-            child.running_var.uniform_(0.5, 2)
-            child.num_batches_tracked += 3
+            buffers = dict(child.named_buffers())
+            buffers["running_mean"].normal_()
+            buffers["running_var"].uniform_(0.5, 2)
+            buffers["num_batches_tracked"].fill_(3)
     return module
 
 
 def yolov5(folder: Path) -> None:
     # What yolov5 imports, and these tests never reach.
-    sys.modules["pkg_resources"] = types.ModuleType("pkg_resources")
-    sys.modules["pkg_resources"].parse_version = parse
-    sys.modules["seaborn"] = types.ModuleType("seaborn")
+    sys.modules["pkg_resources"] = sys.modules["seaborn"] = types.ModuleType("unused")
     from yolov5.models import yolo
 
     for size in "ns":
@@ -85,7 +84,8 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     os.environ |= {"YOLO_AUTOINSTALL": "False", "YOLO_OFFLINE": "True"}
     # torchvision's compiled operators do not load beside a CPU torch; it imports once they are declared.
-    library = torch.library.Library("torchvision", "DEF")
+    declare: Any = torch.library.Library
+    library = declare("torchvision", "DEF")
     library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     for make in (yolov5, ultralytics, torchvision):

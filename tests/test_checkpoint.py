@@ -139,8 +139,8 @@ class Odd(nn.Module):
             self.register_buffer(f"a_{dtype}".replace("torch.", ""), torch.tensor([0, 2, 3]).to(dtype))
         self.turned = nn.Parameter(torch.arange(6.0).reshape(2, 3).t())
         self.tagged = nn.Parameter(torch.ones(2))
-        self.tagged.no_decay = True
-        self.tied = nn.Parameter(self.child[0].weight)
+        self.tagged.__dict__["no_decay"] = True
+        self.tied = nn.Parameter(self.get_parameter("child.0.weight"))
         self.shared = self.child[1]
         self.skipped = None
         self.listed = nn.ParameterList([torch.zeros(1), torch.ones(1)])
@@ -196,7 +196,9 @@ def test_state_dict(tmp_path: Path, kind: type) -> None:
 
 
 def linear(value: float) -> nn.Linear:
-    return nn.Linear(1, 1).requires_grad_(False).apply(lambda module: module.weight.fill_(value))
+    result = nn.Linear(1, 1)
+    nn.init.constant_(result.weight, value)
+    return result
 
 
 NESTED = {

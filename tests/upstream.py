@@ -8,6 +8,7 @@ training leaves them: those of the data, more or less.
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import warnings
@@ -104,7 +105,7 @@ def yolov5_package() -> Any:
     if stub := unneeded.get("pkg_resources"):
         stub.parse_version = lambda text: [int(part) for part in text.split("+")[0].split(".")]  # type: ignore[attr-defined]
     path = list(sys.path)
-    quiet = {"YOLO_AUTOINSTALL": "False", "YOLO_OFFLINE": "True", "YOLOv5_VERBOSE": "false"}
+    quiet = {"YOLO_AUTOINSTALL": "False", "YOLO_OFFLINE": "True"}
     with patch.dict(os.environ, quiet), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         sys.modules.update(unneeded)
@@ -118,20 +119,23 @@ def yolov5_package() -> Any:
 
 
 def realistic(module: nn.Module, x: Tensor) -> tuple[nn.Module, Tensor]:
-    """`module` with weights under which every layer's output is of about one size, and `x`.
+    """`module` with weights under which the outputs of all layers are of one size, and `x`.
 
-    In one run through the module, each convolution before a batch norm is scaled to variances between 0.05 and 4 by
-    channel, each batch norm gets nearly the statistics of its input, a weight around 1 and a bias, and each layer
-    with a bias is scaled to a standard deviation of 2, so that sigmoids behind it spread over (0, 1).
+    In one run through the module, each convolution before a batch norm is scaled to a mean square between 0.1 and 2,
+    and the batch norm gets variances of that size, means within it, a weight around 1 and a bias. Layers with a
+    bias are scaled to a standard deviation of 2, so that sigmoids behind them spread over (0, 1).
+
+    Statistics are fitted by layer and not by channel: that would magnify channels in which little happens, over
+    and over, until float32's rounding is most of what is compared.
     """
     hooks: list[Any] = []
     for child in module.modules():
         if isinstance(child, nn.Conv2d) and child.bias is None:
-            hooks.append(child.register_forward_hook(_spread_channels))
+            hooks.append(child.register_forward_hook(_scale))
         elif isinstance(child, nn.Conv2d | nn.Linear):
-            hooks.append(child.register_forward_hook(_spread_all))
+            hooks.append(child.register_forward_hook(_scale_with_bias))
         elif isinstance(child, nn.BatchNorm2d):
-            hooks.append(child.register_forward_pre_hook(_learn_statistics))
+            hooks.append(child.register_forward_pre_hook(_set_statistics))
     module.eval().requires_grad_(False)
     with torch.no_grad():
         module(x)
@@ -140,31 +144,28 @@ def realistic(module: nn.Module, x: Tensor) -> tuple[nn.Module, Tensor]:
     return module, x
 
 
-def _spread_channels(conv: nn.Conv2d, _: Any, out: Tensor) -> Tensor:
-    wanted = torch.empty(out.shape[1]).uniform_(-3, 1.4).exp()  # mean squares of 0.05 to 4
-    factor = (wanted / out.square().mean((0, 2, 3)).clamp_min(1e-6)).sqrt().view(-1, 1, 1, 1)
+def _scale(conv: nn.Conv2d, _: Any, out: Tensor) -> Tensor:
+    wanted = torch.empty(()).uniform_(math.log(0.1), math.log(2)).exp()
+    factor = (wanted / out.square().mean()).sqrt()
     conv.weight *= factor
-    return out * factor.view(1, -1, 1, 1)
+    return out * factor
 
 
-def _spread_all(layer: nn.Conv2d | nn.Linear, inputs: tuple[Tensor, ...], out: Tensor) -> Tensor:
+def _scale_with_bias(layer: nn.Conv2d | nn.Linear, _: Any, out: Tensor) -> Tensor:
     assert layer.bias is not None
     shape = (1, -1) if isinstance(layer, nn.Linear) else (1, -1, 1, 1)
     bare = out - layer.bias.view(shape)
-    factor = 2.0 / bare.std()
+    factor = 2 / bare.std()
     layer.weight *= factor
     layer.bias.normal_()
     return bare * factor + layer.bias.view(shape)
 
 
-def _learn_statistics(norm: nn.BatchNorm2d, inputs: tuple[Tensor, ...]) -> None:
+def _set_statistics(norm: nn.BatchNorm2d, inputs: tuple[Tensor, ...]) -> None:
     assert norm.running_mean is not None
     assert norm.running_var is not None
-    mean = inputs[0].mean((0, 2, 3)) * FRACTION
-    square = (inputs[0] - mean.view(1, -1, 1, 1)).square().mean((0, 2, 3))
-    norm.running_mean.copy_(mean)
-    norm.running_var.copy_(square * torch.empty_like(mean).uniform_(0.8, 1.25) if REFIT else inputs[0].square().mean((0, 2, 3)))
+    square = inputs[0].square().mean()
+    norm.running_mean.normal_(0, 0.3).mul_(square.sqrt())
+    norm.running_var.uniform_(0.5, 2).mul_(square)
     norm.weight.normal_(1, 0.2).clamp_(0.3)
     norm.bias.normal_(0, 0.3)
-FRACTION = 0.5
-REFIT=False

@@ -21,6 +21,7 @@ import tempfile
 import time
 from array import array
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -88,8 +89,8 @@ def peak(path: str) -> int:
 
 def apart(function: Callable[..., T], *arguments: object) -> T:
     """Call `function` in a fresh process: its memory is neither this one's nor this one's to keep."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(function, arguments)
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
 
 
 def timed(function: Callable[..., object], *arguments: object) -> float:

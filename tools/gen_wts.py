@@ -7,20 +7,16 @@ The checkpoint's code is neither needed nor run, so this file need not be copied
 
 from __future__ import annotations
 
-import sys
-
 import typer
 
+from wtsnet.cli import run_app
 from wtsnet.cli.export import export
-from wtsnet.errors import WtsnetError
 
 
 def main() -> None:
-    try:
-        typer.run(export)
-    except WtsnetError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(export)
+    run_app(app)
 
 
 if __name__ == "__main__":

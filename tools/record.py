@@ -147,8 +147,9 @@ def _input(arguments: argparse.Namespace) -> torch.Tensor:
     return torch.from_numpy(np.random.default_rng(arguments.seed).random(shape, dtype=np.float32))
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
+        prog="record.py",
         description="Record what every module of a PyTorch model computes for one input, for `wtsnet verify`.",
         epilog="The checkpoint is unpickled in the ordinary way, which runs code that it names: only use it on "
         "checkpoints that you trust. Example: record.py yolov5s.pt --shape 1,3,640,640 -o golden.npz --path yolov5",
@@ -162,7 +163,7 @@ def main() -> None:
     parser.add_argument("--path", metavar="FOLDER", help="where the model's code is, if Python does not find it")
     parser.add_argument("--key", help="which part of the checkpoint is the module (default ema, else model)")
     parser.add_argument("--input-name", default="images", metavar="NAME", help="of the input (default images)")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     if arguments.path:
         sys.path.insert(0, arguments.path)
     try:

@@ -83,12 +83,19 @@ class Network:
             name: what runners call it.
             shape: a number for a fixed size, (min, opt, max) for one that may change between runs.
             dtype: such as "float32".
+
+        Raises:
+            NetworkError: a size that is no such range, a name that is taken, or what TensorRT refuses.
         """
+        if name in self._names:
+            raise NetworkError(f"input {name}: the network has an input or a layer of that name already")
         ranges = [size if isinstance(size, tuple) else (size, size, size) for size in shape]
-        for low, opt, high in ranges:
-            if not 1 <= low <= opt <= high:
-                raise NetworkError(f"input {name}: found size {low}:{opt}:{high}, expected 1 <= min <= opt <= max")
+        for size in ranges:
+            if len(size) != 3 or not 1 <= size[0] <= size[1] <= size[2]:
+                found = ":".join(map(str, size))
+                raise NetworkError(f"input {name}: found size {found}, expected 1 <= min <= opt <= max")
         fixed = [low if low == high else -1 for low, _, high in ranges]
+        tensorrt.log.errors.clear()
         tensor = self.trt.add_input(self._unique(name), tensorrt.dtype(dtype), fixed)
         if tensor is None:
             raise NetworkError(f"input {name}: {tensorrt.log.last_error()}")
@@ -97,10 +104,24 @@ class Network:
         return Tensor(self, tensor)
 
     def output(self, name: str, x: Tensor) -> None:
-        """Mark `x` as a network output called `name`."""
+        """Mark `x` as a network output called `name`.
+
+        Raises:
+            NetworkError: `x` is no tensor, or an input or output has that name already.
+        """
+        if not isinstance(x, Tensor):
+            raise NetworkError(f"output {name}: found {type(x).__name__}, expected a Tensor")
+        outputs = [self.trt.get_output(i).name for i in range(self.trt.num_outputs)]
+        if name in self.profile or name in outputs:
+            raise NetworkError(f"output {name}: an input or output of the network has that name already")
         if x.trt.is_network_input or x.trt.is_network_output:
             x = self.root.emit("add_identity", x, suffix=f"{name}:identity")
+        for module in self.modules.get(name, ()):  # a tensor's name is its own: the module's makes way
+            if module.name == name:
+                module.trt.name = f"{name}:module"
         x.trt.name = name
+        if x.name != name:
+            raise NetworkError(f"output {name}: {tensorrt.log.last_error()}")
         self.trt.mark_output(x.trt)
 
     def record(self, path: str, x: Tensor) -> Tensor:
@@ -111,6 +132,7 @@ class Network:
 
     def keep(self, array: NDArray[Any]) -> Any:
         """TensorRT Weights over `array`, which stays alive as long as the network."""
+        array = np.ascontiguousarray(array)
         self._alive.append(array)
         if array.dtype == np.uint16:  # bfloat16, for which numpy has no dtype
             return tensorrt.module().Weights(tensorrt.dtype("bfloat16"), array.ctypes.data, array.size)
@@ -192,18 +214,20 @@ class Scope:
             NetworkError: TensorRT refused the layer; TensorRT's own words are in it.
         """
         net = self.net
-        given = [self._argument(arg) for arg in args]
         tensorrt.log.errors.clear()
         try:
-            layer = getattr(net.trt, method)(*given)
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise self.error(f"{method}: {str(error).splitlines()[0]} {tensorrt.log.last_error()}") from None
-        if layer is None:
-            raise self.error(f"{method}: {tensorrt.log.last_error()}")
-        for index, tensor in (inputs or {}).items():
-            layer.set_input(index, tensor.trt)
-        for name, value in attributes.items():
-            setattr(layer, name, value)
+            layer = getattr(net.trt, method)(*(self._argument(arg) for arg in args))
+            if layer is None:
+                raise self.error(f"{method}: {tensorrt.log.last_error()}")
+            for index, tensor in (inputs or {}).items():
+                layer.set_input(index, self._argument(tensor))
+            for name, value in attributes.items():
+                setattr(layer, name, value)
+        except (AttributeError, TypeError, ValueError, RuntimeError) as error:
+            said = f"; {tensorrt.log.last_error()}" if tensorrt.log.errors else ""
+            raise self.error(f"{method}: {' '.join(str(error).split())[:300]}{said}") from None
+        if not layer.num_outputs:
+            raise self.error(f"{method}: the layer has no output; add it to `scope.trt` itself")
         path = self.path or method.removeprefix("add_")
         layer.name = net._unique(f"{path}:{suffix}" if suffix else path)
         out = Tensor(net, layer.get_output(0), layer)
@@ -221,17 +245,17 @@ class Scope:
         """`array` as C-contiguous values of `dtype`; bfloat16 as the uint16 of its bits.
 
         Raises:
-            NetworkError: a finite value is too large for `dtype`.
+            NetworkError: a finite value is too large for `dtype`, or no integer where that is one.
         """
-        if dtype == "bfloat16":
-            bits = np.ascontiguousarray(array, np.float32).view(np.uint32)
-            # Round to nearest, ties to even, as torch does.
-            return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
-        with np.errstate(over="ignore"):
-            converted = np.ascontiguousarray(array, dtype=dtype)
-        if dtype == "float16" and np.isinf(converted).any() and not np.isinf(array).any():
-            raise self.error(f"a weight of {np.abs(array).max():.6g} does not fit float16 (at most 65504)")
-        return converted
+        with np.errstate(over="ignore", invalid="ignore"):
+            converted = np.ascontiguousarray(array, "float32" if dtype == "bfloat16" else dtype)
+        if np.issubdtype(converted.dtype, np.integer) and not np.array_equal(converted.reshape(array.shape), array):
+            raise self.error(f"found a constant that {dtype} can't hold, expected integers in its range")
+        rounded = _bfloat16(converted) if dtype == "bfloat16" else converted
+        infinite = rounded & 0x7FFF == 0x7F80 if dtype == "bfloat16" else np.isinf(rounded)
+        if infinite.any() and (lost := np.abs(array)[infinite.reshape(array.shape) & np.isfinite(array)]).size:
+            raise self.error(f"found a weight of magnitude {lost.max():.6g}, which {dtype} can't hold")
+        return rounded
 
     def compute(self, x: Tensor) -> Tensor:
         """`x` in the network's precision."""
@@ -245,14 +269,23 @@ class Scope:
 
     def _argument(self, arg: Any) -> Any:
         if isinstance(arg, Tensor):
+            if arg.net is not self.net:
+                raise self.error(f"{arg!r} is a tensor of another network")
             return arg.trt
         if isinstance(arg, np.ndarray):
             return self.net.keep(arg)
         if arg is None:
             return tensorrt.module().Weights()
         if isinstance(arg, list) and arg and isinstance(arg[0], Tensor):
-            return [tensor.trt for tensor in arg]
+            return [self._argument(tensor) for tensor in arg]
         return arg
+
+
+def _bfloat16(array: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """The bits of bfloat16 values: rounded to nearest, ties to even, as torch does."""
+    bits = array.view(np.uint32)
+    rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
+    return np.where(np.isnan(array), 0x7FC0, rounded).astype(np.uint16)
 
 
 class Tensor:

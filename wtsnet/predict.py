@@ -51,8 +51,9 @@ class Predictor:
         self._input = manifest.inputs[0]
         self._decode = manifest.decode
         self._names = manifest.names or None
-        self._thresholds = {"conf": conf, "iou": iou, "max_det": limit or 300}
-        self._best = limit or 5
+        self._conf = conf
+        self._iou = iou
+        self._limit = limit or (5 if self.task == "classify" else 300)
 
     def __call__(self, images: Sequence[NDArray[np.uint8]]) -> Iterator[Detections | list[ClassScore]]:
         """The result of each picture (H, W, 3) uint8 RGB, in order: detections in its own pixels, or its best
@@ -71,14 +72,17 @@ class Predictor:
     ) -> list[Detections] | list[list[ClassScore]]:
         if self.task == "classify":
             name, scores = next(iter(outputs.items()))
-            return top_classes(scores, self._best, softmax=name != "prob", names=self._names)
+            return top_classes(scores, self._limit, softmax=name != "prob", names=self._names)
         found = self._detections(outputs)
         return [one if place is None else one.to_source(place) for one, place in zip(found, places, strict=True)]
 
     def _detections(self, outputs: Mapping[str, NDArray[Any]]) -> list[Detections]:
+        conf, iou, limit = self._conf, self._iou, self._limit
         if self._decode["head"] == "topk":
-            return detections_from_topk(outputs["boxes"], outputs["scores"], outputs["classes"], **self._thresholds)
+            best = outputs["boxes"], outputs["scores"], outputs["classes"]
+            return detections_from_topk(*best, conf=conf, iou=iou, max_det=limit)
         if self._decode["head"] == "decoded":
-            return detections_from_predictions(outputs["predictions"], **self._thresholds)
-        levels = yolov5_raw(list(outputs.values()), self._decode["anchors"], self._decode["strides"])
-        return detections_from_predictions(levels, **self._thresholds)
+            predictions = outputs["predictions"]
+        else:
+            predictions = yolov5_raw(list(outputs.values()), self._decode["anchors"], self._decode["strides"])
+        return detections_from_predictions(predictions, conf=conf, iou=iou, max_det=limit)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from collections import deque
 from contextlib import contextmanager
 from functools import cache
@@ -32,13 +33,19 @@ def module() -> Any:
     wanted = os.environ.get("WTSNET_TENSORRT")
     if wanted is not None and wanted not in FLAVOURS:
         raise TensorRTError(f"WTSNET_TENSORRT: found {wanted!r}, expected one of {', '.join(FLAVOURS)}")
-    failures = []
-    for name in (wanted,) if wanted else FLAVOURS:
-        try:
-            return importlib.import_module(name)
-        except ImportError as error:
-            failures.append(f"{name}: {error}")
-    raise TensorRTError(f"no TensorRT can be imported ({'; '.join(failures)}); {INSTALL}")
+    names = (wanted,) if wanted else FLAVOURS
+    for name in names:
+        if sys.modules.get(name):
+            return sys.modules[name]
+        if name not in _failures:  # each is looked for once: a search that fails is slow
+            try:
+                return importlib.import_module(name)
+            except ImportError as error:
+                _failures[name] = f"{name}: {error}"
+    raise TensorRTError(f"no TensorRT can be imported ({'; '.join(_failures[name] for name in names)}); {INSTALL}")
+
+
+_failures: dict[str, str] = {}
 
 
 def flavour() -> str:
@@ -74,14 +81,14 @@ def dtype(name: str) -> Any:
 
 
 @cache
-def _names() -> dict[Any, str]:
-    kinds = module().DataType
+def _names(trt: Any) -> dict[Any, str]:
+    kinds = trt.DataType
     return {getattr(kinds, member): name for name, member in _DTYPES.items() if hasattr(kinds, member)}
 
 
 def dtype_name(data_type: Any) -> str:
     """The dtype name of a TensorRT DataType: the inverse of `dtype`."""
-    return _names()[data_type]
+    return _names(module())[data_type]
 
 
 class Log:
@@ -114,11 +121,13 @@ class Log:
 log = Log()
 
 
-@cache
 def logger() -> Any:
     """The one logger of the process: TensorRT keeps the first one it is given and warns about any other."""
-    trt = module()
+    return _logger(module())
 
+
+@cache
+def _logger(trt: Any) -> Any:
     class Logger(trt.ILogger):  # type: ignore[misc, name-defined]  # the base class has no type: TensorRT ships no stubs
         def __init__(self) -> None:
             trt.ILogger.__init__(self)

@@ -145,8 +145,10 @@ def _represent_dict(dumper: Any, value: dict[Any, Any]) -> yaml.Node:
 
 def _construct_dict(loader: Any, node: Any) -> dict[Any, Any]:
     mapping: dict[Any, Any] = loader.construct_mapping(node, deep=True)
-    if len(mapping) < len(node.value):
-        raise yaml.YAMLError(f"a key occurs twice in the mapping{node.start_mark}")
+    if len(mapping) < len(node.value):  # PyYAML itself would take the last
+        keys = [key.value for key, _ in node.value]
+        key, line = next((key.value, key.start_mark.line) for key, _ in node.value if keys.count(key.value) > 1)
+        raise yaml.YAMLError(f"the key {key!r} occurs twice, first in line {line + 1}")
     return mapping
 
 

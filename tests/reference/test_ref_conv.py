@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
 
-trt = pytest.importorskip("tensorrt_rtx")
+from wtsnet.trt import module
+
+trt = module()
 MODES = ("EXPLICIT_ROUND_DOWN", "EXPLICIT_ROUND_UP", "SAME_UPPER", "SAME_LOWER")
 
 
-def start_padding(mode, extents, outs, window, stride, pre):
+def start_padding(mode: str, extents: Any, outs: Any, window: Any, stride: Any, pre: Any) -> Any:
     """How far before the input the first window starts; SAME splits what `outs` windows need in all."""
     if mode.startswith("EXPLICIT"):
         return pre
@@ -19,7 +22,12 @@ def start_padding(mode, extents, outs, window, stride, pre):
     return [t // 2 if mode == "SAME_UPPER" else t - t // 2 for t in total]
 
 
-def convolved(x, w, bias, outs, start, stride, dilation, groups):
+def key(*parts: Any) -> Any:
+    """An index made of several parts."""
+    return parts
+
+
+def convolved(x: Any, w: Any, bias: Any, outs: Any, start: Any, stride: Any, dilation: Any, groups: Any) -> Any:
     """y[n, k, o] = Σ w[k, c, r] · x[n, c, o·stride + r·dilation - start], zero outside of x."""
     spatial = x.shape[2:]
     y = np.zeros((x.shape[0], w.shape[0], *outs))
@@ -30,26 +38,29 @@ def convolved(x, w, bias, outs, start, stride, dilation, groups):
             if not all(0 <= i < n for i, n in zip(at, spatial, strict=True)):
                 continue
             for g in range(groups):
-                part = x[(slice(None), slice(g * per_in, (g + 1) * per_in), *at)]
-                kernel = w[(slice(g * per_out, (g + 1) * per_out), slice(None), *r)]
-                y[(slice(None), slice(g * per_out, (g + 1) * per_out), *o)] += part @ kernel.T
+                part = x[key(slice(None), slice(g * per_in, (g + 1) * per_in), *at)]
+                kernel = w[key(slice(g * per_out, (g + 1) * per_out), slice(None), *r)]
+                y[key(slice(None), slice(g * per_out, (g + 1) * per_out), *o)] += part @ kernel.T
     return y + bias.reshape(-1, *(1,) * len(outs))
 
 
 CONVOLUTIONS = [
-    dict(),
-    dict(kernel=(1, 1)),
-    dict(stride=(2, 1), dilation=(1, 2), pre=(1, 2), post=(1, 2)),
-    dict(groups=2, pre=(1, 1), post=(1, 1)),
-    dict(groups=4, maps=8, stride=(2, 2), pre=(0, 1), post=(2, 0)),
-    dict(extents=(5, 6, 4), kernel=(2, 3, 1), stride=(1, 2, 1), pre=(1, 1, 0), post=(1, 1, 0)),
-    *(dict(mode=mode, stride=(2, 3), kernel=(3, 2)) for mode in MODES),
-    *(dict(mode=mode, stride=(2, 2), kernel=(2, 3), dilation=(2, 1), pre=(1, 0), post=(0, 1)) for mode in MODES),
+    {},
+    {"kernel": (1, 1)},
+    {"stride": (2, 1), "dilation": (1, 2), "pre": (1, 2), "post": (1, 2)},
+    {"groups": 2, "pre": (1, 1), "post": (1, 1)},
+    {"groups": 4, "maps": 8, "stride": (2, 2), "pre": (0, 1), "post": (2, 0)},
+    {"extents": (5, 6, 4), "kernel": (2, 3, 1), "stride": (1, 2, 1), "pre": (1, 1, 0), "post": (1, 1, 0)},
+    *({"mode": mode, "stride": (2, 3), "kernel": (3, 2)} for mode in MODES),
+    *(
+        {"mode": mode, "stride": (2, 2), "kernel": (2, 3), "dilation": (2, 1), "pre": (1, 0), "post": (0, 1)}
+        for mode in MODES
+    ),
 ]
 
 
 @pytest.mark.parametrize("case", CONVOLUTIONS, ids=str)
-def test_convolution_is_the_sum(net, rng, case):
+def test_convolution_is_the_sum(net: Any, rng: np.random.Generator, case: Any) -> None:
     extents, kernel = case.get("extents", (7, 8)), case.get("kernel", (3, 3))
     nd = len(extents)
     groups, maps, mode = case.get("groups", 1), case.get("maps", 6), case.get("mode", MODES[0])
@@ -68,7 +79,7 @@ def test_convolution_is_the_sum(net, rng, case):
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
 
 
-def test_convolution_takes_its_kernel_as_a_tensor(net, rng):
+def test_convolution_takes_its_kernel_as_a_tensor(net: Any, rng: np.random.Generator) -> None:
     x, w = rng.standard_normal((1, 3, 5, 5)).astype(np.float32), rng.standard_normal((4, 3, 3, 3)).astype(np.float32)
     layer = net.trt.add_convolution_nd(net.input(x), 4, (3, 3), trt.Weights(trt.float32), trt.Weights(trt.float32))
     layer.set_input(1, net.input(w))
@@ -76,7 +87,7 @@ def test_convolution_takes_its_kernel_as_a_tensor(net, rng):
     np.testing.assert_allclose(net.run(layer.get_output(0)), want, rtol=1e-4, atol=1e-5)
 
 
-def test_convolution_takes_several_leading_axes(net, rng):
+def test_convolution_takes_several_leading_axes(net: Any, rng: np.random.Generator) -> None:
     x = rng.standard_normal((2, 3, 4, 5, 5)).astype(np.float32)
     w = net.keep(rng.standard_normal((2, 4, 3, 3)))
     got = net.run(net.trt.add_convolution_nd(net.input(x), 2, (3, 3), w).get_output(0))
@@ -84,7 +95,7 @@ def test_convolution_takes_several_leading_axes(net, rng):
     np.testing.assert_allclose(got, want.reshape(2, 3, 2, 3, 3), rtol=1e-4, atol=1e-5)
 
 
-def test_convolution_keeps_half_precision(net, rng):
+def test_convolution_keeps_half_precision(net: Any, rng: np.random.Generator) -> None:
     x = rng.standard_normal((1, 2, 4, 4)).astype(np.float16)
     w = np.ones((1, 2, 1, 1), np.float16)
     net._keep.append(w)
@@ -94,18 +105,18 @@ def test_convolution_keeps_half_precision(net, rng):
 
 
 DECONVOLUTIONS = [
-    dict(),
-    dict(stride=(2, 3), pre=(1, 1), post=(1, 1)),
-    dict(stride=(2, 2), pre=(1, 0), post=(0, 1)),
-    dict(groups=2, stride=(2, 1), dilation=(1, 2)),
-    dict(extents=(3, 4, 2), kernel=(2, 2, 3), stride=(2, 1, 2)),
-    dict(mode="SAME_UPPER", stride=(2, 2)),
-    dict(mode="SAME_LOWER", stride=(2, 2), kernel=(4, 3)),
+    {},
+    {"stride": (2, 3), "pre": (1, 1), "post": (1, 1)},
+    {"stride": (2, 2), "pre": (1, 0), "post": (0, 1)},
+    {"groups": 2, "stride": (2, 1), "dilation": (1, 2)},
+    {"extents": (3, 4, 2), "kernel": (2, 2, 3), "stride": (2, 1, 2)},
+    {"mode": "SAME_UPPER", "stride": (2, 2)},
+    {"mode": "SAME_LOWER", "stride": (2, 2), "kernel": (4, 3)},
 ]
 
 
 @pytest.mark.parametrize("case", DECONVOLUTIONS, ids=str)
-def test_deconvolution_scatters_each_input(net, rng, case):
+def test_deconvolution_scatters_each_input(net: Any, rng: np.random.Generator, case: Any) -> None:
     extents, kernel = case.get("extents", (4, 5)), case.get("kernel", (3, 3))
     nd = len(extents)
     groups, mode = case.get("groups", 1), case.get("mode", MODES[0])
@@ -125,29 +136,29 @@ def test_deconvolution_scatters_each_input(net, rng, case):
             at = tuple(a * s + b_ * d for a, s, b_, d in zip(i, stride, r, dilation, strict=True))
             for g in range(groups):
                 ins, outs = slice(g * 4 // groups, (g + 1) * 4 // groups), slice(g * 6 // groups, (g + 1) * 6 // groups)
-                y[(slice(None), outs, *at)] += x[(slice(None), ins, *i)] @ w[(ins, slice(None), *r)]
+                y[key(slice(None), outs, *at)] += x[key(slice(None), ins, *i)] @ w[key(ins, slice(None), *r)]
     if mode != MODES[0]:
         spare = [f - o for f, o in zip(full, got.shape[2:], strict=True)]
         pre = [t // 2 if mode == "SAME_UPPER" else t - t // 2 for t in spare]
     crop = tuple(slice(p, p + o) for p, o in zip(pre, got.shape[2:], strict=True))
-    want = y[(slice(None), slice(None), *crop)] + b.reshape(-1, *(1,) * nd)
+    want = y[key(slice(None), slice(None), *crop)] + b.reshape(-1, *(1,) * nd)
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
 
 
 POOLS = [
-    dict(),
-    dict(stride=(1, 2), pre=(1, 1), post=(1, 1), window=(3, 3)),
-    dict(stride=(2, 2), pre=(0, 1), post=(1, 0), window=(3, 2)),
-    dict(extents=(5, 6, 4), window=(2, 3, 2), stride=(2, 2, 1), pre=(1, 0, 1), post=(1, 0, 1)),
-    *(dict(mode=mode, window=(3, 2), stride=(2, 3), pre=(1, 0), post=(1, 0)) for mode in MODES),
-    *(dict(mode=mode, window=(3, 3), stride=(2, 2)) for mode in MODES),
+    {},
+    {"stride": (1, 2), "pre": (1, 1), "post": (1, 1), "window": (3, 3)},
+    {"stride": (2, 2), "pre": (0, 1), "post": (1, 0), "window": (3, 2)},
+    {"extents": (5, 6, 4), "window": (2, 3, 2), "stride": (2, 2, 1), "pre": (1, 0, 1), "post": (1, 0, 1)},
+    *({"mode": mode, "window": (3, 2), "stride": (2, 3), "pre": (1, 0), "post": (1, 0)} for mode in MODES),
+    *({"mode": mode, "window": (3, 3), "stride": (2, 2)} for mode in MODES),
 ]
 
 
 @pytest.mark.parametrize("exclusive", [True, False])
 @pytest.mark.parametrize("kind", ["MAX", "AVERAGE", "MAX_AVERAGE_BLEND"])
 @pytest.mark.parametrize("case", POOLS, ids=str)
-def test_pooling_over_each_window(net, rng, case, kind, exclusive):
+def test_pooling_over_each_window(net: Any, rng: np.random.Generator, case: Any, kind: str, exclusive: bool) -> None:
     extents, window = case.get("extents", (7, 8)), case.get("window", (2, 2))
     nd = len(extents)
     stride, mode = case.get("stride", (2,) * nd), case.get("mode", MODES[0])
@@ -163,7 +174,7 @@ def test_pooling_over_each_window(net, rng, case, kind, exclusive):
     for o in itertools.product(*map(range, got.shape[2:])):
         first = [a * s - p for a, s, p in zip(o, stride, start, strict=True)]
         spans = [(max(f, 0), min(f + k, n)) for f, k, n in zip(first, window, extents, strict=True)]
-        inside = x[(slice(None), slice(None), *(slice(*span) for span in spans))].reshape(2, 3, -1)
+        inside = x[key(slice(None), slice(None), *(slice(*span) for span in spans))].reshape(2, 3, -1)
         # Padded extents: what was declared; with SAME all of it, with ROUND_UP not what it adds.
         ends = [f + k if mode.startswith("SAME") else min(f + k, n + q)
                 for f, k, n, q in zip(first, window, extents, post, strict=True)]  # fmt: skip
@@ -171,17 +182,17 @@ def test_pooling_over_each_window(net, rng, case, kind, exclusive):
         average = inside.sum(-1) / (inside.shape[-1] if exclusive else count)
         parts = {"MAX": inside.max(-1), "AVERAGE": average}
         parts["MAX_AVERAGE_BLEND"] = 0.75 * parts["MAX"] + 0.25 * average
-        want[(slice(None), slice(None), *o)] = parts[kind]
+        want[key(slice(None), slice(None), *o)] = parts[kind]
     np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
 
 
-def test_padding_adds_zeros_and_crops(net, rng):
+def test_padding_adds_zeros_and_crops(net: Any, rng: np.random.Generator) -> None:
     x = rng.standard_normal((1, 2, 4, 5)).astype(np.float32)
     got = net.run(net.trt.add_padding_nd(net.input(x), (1, -2), (0, 3)).get_output(0))
     np.testing.assert_array_equal(got, np.pad(x[..., 2:], ((0, 0), (0, 0), (1, 0), (0, 3))))
 
 
-def test_lrn_normalizes_over_neighbouring_channels(net, rng):
+def test_lrn_normalizes_over_neighbouring_channels(net: Any, rng: np.random.Generator) -> None:
     x = rng.standard_normal((1, 6, 2, 2)).astype(np.float32)
     got = net.run(net.trt.add_lrn(net.input(x), 3, 0.5, 0.75, 2.0).get_output(0))
     padded = np.pad(x**2, ((0, 0), (1, 1), (0, 0), (0, 0)))

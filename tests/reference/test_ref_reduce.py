@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-trt = pytest.importorskip("tensorrt_rtx")
+from wtsnet.trt import module
 
-REDUCE = {"SUM": np.sum, "PROD": np.prod, "MAX": np.max, "MIN": np.min, "AVG": np.mean}
+trt = module()
+# Called with lists, which numpy's own annotations do not know.
+f32: Any = np.float32
+i32: Any = np.int32
+
+REDUCE: dict[str, Any] = {"SUM": np.sum, "PROD": np.prod, "MAX": np.max, "MIN": np.min, "AVG": np.mean}
 
 
 @pytest.mark.parametrize("keep", [True, False])
 @pytest.mark.parametrize("axes", [(1,), (0, 2), (0, 1, 2)])
 @pytest.mark.parametrize("kind", sorted(REDUCE))
-def test_reduce(net, rng, kind, axes, keep):
+def test_reduce(net: Any, rng: np.random.Generator, kind: str, axes: Any, keep: bool) -> None:
     x = rng.standard_normal((2, 3, 4)).astype(np.float32)
     mask = sum(1 << axis for axis in axes)
     got = net.run(net.trt.add_reduce(net.input(x), getattr(trt.ReduceOperation, kind), mask, keep).get_output(0))
@@ -21,15 +28,15 @@ def test_reduce(net, rng, kind, axes, keep):
 
 
 @pytest.mark.parametrize(("kind", "want"), [("SUM", [-5, 9]), ("PROD", [6, 24]), ("AVG", [-2, 4]), ("MAX", [-2, 6])])
-def test_reduce_keeps_integers(net, kind, want):
-    x = np.int32([[-3, -2], [4, 6]]) - np.int32([[0, 0], [0, 1]])
+def test_reduce_keeps_integers(net: Any, kind: str, want: Any) -> None:
+    x = i32([[-3, -2], [4, 6]]) - i32([[0, 0], [0, 1]])
     x[1, 1] = 6 if kind in ("PROD", "MAX") else 5
     got = net.run(net.trt.add_reduce(net.input(x), getattr(trt.ReduceOperation, kind), 2, False).get_output(0))
     assert got.dtype == np.int32
     np.testing.assert_array_equal(got, want)
 
 
-def test_softmax_over_one_axis(net, rng):
+def test_softmax_over_one_axis(net: Any, rng: np.random.Generator) -> None:
     x = rng.standard_normal((2, 3, 4)).astype(np.float32)
     layer = net.trt.add_softmax(net.input(x))
     layer.axes = 1 << 1
@@ -37,9 +44,9 @@ def test_softmax_over_one_axis(net, rng):
     np.testing.assert_allclose(net.run(layer.get_output(0)), e / e.sum(1, keepdims=True), rtol=1e-5)
 
 
-def test_ragged_softmax_stops_at_its_bounds(net):
-    x = np.float32([[[1, 2, 3, 4], [4, 3, 2, 1]]])
-    layer = net.trt.add_ragged_softmax(net.input(x), net.input(np.int32([[[2], [4]]])))
+def test_ragged_softmax_stops_at_its_bounds(net: Any) -> None:
+    x = f32([[[1, 2, 3, 4], [4, 3, 2, 1]]])
+    layer = net.trt.add_ragged_softmax(net.input(x), net.input(i32([[[2], [4]]])))
     e = np.exp(x) * [[1, 1, 0, 0], [1, 1, 1, 1]]
     np.testing.assert_allclose(net.run(layer.get_output(0)), e / e.sum(-1, keepdims=True), rtol=1e-5)
 
@@ -48,8 +55,8 @@ def test_ragged_softmax_stops_at_its_bounds(net):
     ("largest", "values", "indices"), [(True, [5, 5, 3], [1, 3, 0]), (False, [1, 1, 3], [2, 5, 0])]
 )
 @pytest.mark.parametrize("dynamic", [False, True])
-def test_topk_takes_the_first_of_equals(net, largest, values, indices, dynamic):
-    x = np.float32([3, 5, 1, 5, 3, 1])[None, :, None]
+def test_topk_takes_the_first_of_equals(net: Any, largest: Any, values: Any, indices: Any, dynamic: Any) -> None:
+    x = f32([3, 5, 1, 5, 3, 1])[None, :, None]
     op = trt.TopKOperation.MAX if largest else trt.TopKOperation.MIN
     layer = net.trt.add_topk(net.input(x), op, 3, 2)
     if dynamic:
@@ -59,7 +66,7 @@ def test_topk_takes_the_first_of_equals(net, largest, values, indices, dynamic):
     np.testing.assert_array_equal(got[1][0, :, 0], indices)
 
 
-def test_topk_takes_the_first_of_many_equals(net):
+def test_topk_takes_the_first_of_many_equals(net: Any) -> None:
     """As many as make an unstable algorithm shuffle them."""
     layer = net.trt.add_topk(net.input(np.zeros((1, 5000), np.float32)), trt.TopKOperation.MAX, 1000, 2)
     np.testing.assert_array_equal(net.run(layer.get_output(1))[0], np.arange(1000))
@@ -69,8 +76,8 @@ def test_topk_takes_the_first_of_many_equals(net):
     ("exclusive", "reverse", "want"),
     [(0, 0, [1, 3, 6]), (1, 0, [0, 1, 3]), (0, 1, [6, 5, 3]), (1, 1, [5, 3, 0])],
 )
-def test_cumulative(net, exclusive, reverse, want):
-    x, axis = net.input(np.float32([[1, 2, 3]])), net.constant(np.int32(1))
+def test_cumulative(net: Any, exclusive: bool, reverse: Any, want: Any) -> None:
+    x, axis = net.input(f32([[1, 2, 3]])), net.constant(np.int32(1))
     layer = net.trt.add_cumulative(x, axis, trt.CumulativeOperation.SUM, bool(exclusive), bool(reverse))
     np.testing.assert_array_equal(net.run(layer.get_output(0))[0], want)
 
@@ -88,20 +95,20 @@ PRODUCTS = [
 
 
 @pytest.mark.parametrize("product", PRODUCTS, ids=lambda p: p[-1])
-def test_matrix_multiply(net, rng, product):
+def test_matrix_multiply(net: Any, rng: np.random.Generator, product: Any) -> None:
     shape_a, op_a, shape_b, op_b, equation = product
     a, b = (rng.standard_normal(s).astype(np.float32) for s in (shape_a, shape_b))
     got = net.run(net.trt.add_matrix_multiply(net.input(a), op_a, net.input(b), op_b).get_output(0))
     np.testing.assert_allclose(got, np.einsum(equation, a, b), rtol=1e-4, atol=1e-5)
 
 
-def test_einsum(net, rng):
+def test_einsum(net: Any, rng: np.random.Generator) -> None:
     a, b = rng.standard_normal((2, 3, 4)).astype(np.float32), rng.standard_normal((2, 5, 4)).astype(np.float32)
     got = net.run(net.trt.add_einsum([net.input(a), net.input(b)], "bij,bkj->bik").get_output(0))
     np.testing.assert_allclose(got, np.einsum("bij,bkj->bik", a, b), rtol=1e-4, atol=1e-5)
 
 
-def normalized(x, axes, eps):
+def normalized(x: Any, axes: Any, eps: Any) -> Any:
     return (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + eps)
 
 
@@ -116,8 +123,8 @@ NORMS = [
 
 
 @pytest.mark.parametrize("case", NORMS, ids=lambda c: c[0])
-def test_normalization(net, rng, case):
-    name, mask, groups, shape, second = case
+def test_normalization(net: Any, rng: np.random.Generator, case: Any) -> None:
+    _, mask, groups, shape, second = case
     x = rng.standard_normal((2, 4, 5, 6)).astype(np.float32) * 3 + 1
     scale, bias = (rng.standard_normal(shape).astype(np.float32) for _ in range(2))
     add = net.trt.add_normalization_v2 if second else net.trt.add_normalization
@@ -132,37 +139,37 @@ def test_normalization(net, rng, case):
     np.testing.assert_allclose(got, want * scale + bias, rtol=1e-4, atol=1e-5)
 
 
-def test_gather_whole_slices(net):
-    x, i = np.arange(24, dtype=np.float32).reshape(2, 3, 4), np.int32([[2, -1], [0, 1]])
+def test_gather_whole_slices(net: Any) -> None:
+    x, i = np.arange(24, dtype=np.float32).reshape(2, 3, 4), i32([[2, -1], [0, 1]])
     got = net.run(net.trt.add_gather(net.input(x), net.input(i), 1).get_output(0))
     np.testing.assert_array_equal(got, x[:, i])
 
 
-def test_gather_with_a_scalar_index(net):
+def test_gather_with_a_scalar_index(net: Any) -> None:
     x = np.arange(6, dtype=np.float32).reshape(2, 3)
     got = net.run(net.trt.add_gather(net.input(x), net.constant(np.int32(1)), 0).get_output(0))
     np.testing.assert_array_equal(got, x[1])
 
 
-def test_gather_pairs_its_first_axis(net):
-    x, i = np.arange(24, dtype=np.float32).reshape(2, 3, 4), np.int32([[3, 0], [1, 1]])
+def test_gather_pairs_its_first_axis(net: Any) -> None:
+    x, i = np.arange(24, dtype=np.float32).reshape(2, 3, 4), i32([[3, 0], [1, 1]])
     layer = net.trt.add_gather(net.input(x), net.input(i), 2)
     layer.num_elementwise_dims = 1
     want = np.stack([x[n][:, i[n]] for n in range(2)])
     np.testing.assert_array_equal(net.run(layer.get_output(0)), want)
 
 
-def test_gather_single_elements(net):
-    x, i = np.arange(12, dtype=np.float32).reshape(3, 4), np.int32([[0, 2, 1, 1], [2, 2, 0, -1]])
+def test_gather_single_elements(net: Any) -> None:
+    x, i = np.arange(12, dtype=np.float32).reshape(3, 4), i32([[0, 2, 1, 1], [2, 2, 0, -1]])
     layer = net.trt.add_gather_v2(net.input(x), net.input(i), trt.GatherMode.ELEMENT)
     layer.axis = 0
     np.testing.assert_array_equal(net.run(layer.get_output(0)), np.take_along_axis(x, i % 3, 0))
 
 
 @pytest.mark.parametrize("paired", [0, 1])
-def test_gather_nd(net, paired):
+def test_gather_nd(net: Any, paired: int) -> None:
     x = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
-    i = np.int32([[[1, 2], [0, -1]], [[0, 0], [1, 1]]])
+    i = i32([[[1, 2], [0, -1]], [[0, 0], [1, 1]]])
     layer = net.trt.add_gather_v2(net.input(x), net.input(i), trt.GatherMode.ND)
     layer.num_elementwise_dims = paired
     if paired:
@@ -172,14 +179,14 @@ def test_gather_nd(net, paired):
     np.testing.assert_array_equal(net.run(layer.get_output(0)), want)
 
 
-def test_scatter_elements_and_slices(net):
+def test_scatter_elements_and_slices(net: Any) -> None:
     x = np.zeros((3, 4), np.float32)
-    i, u = np.int32([[2, 0]]), np.float32([[7, 8]])
+    i, u = i32([[2, 0]]), f32([[7, 8]])
     ix = net.input(x)
     element = net.trt.add_scatter(ix, net.input(i), net.input(u), trt.ScatterMode.ELEMENT)
     element.axis = 1
     nd = net.trt.add_scatter(
-        ix, net.input(np.int32([[1], [-1]])), net.input(np.ones((2, 4), np.float32)), trt.ScatterMode.ND
+        ix, net.input(i32([[1], [-1]])), net.input(np.ones((2, 4), np.float32)), trt.ScatterMode.ND
     )
     got = net.run(element.get_output(0), nd.get_output(0))
     want = x.copy()
@@ -188,19 +195,19 @@ def test_scatter_elements_and_slices(net):
     np.testing.assert_array_equal(got[1], np.array([0, 1, 1])[:, None] * np.ones(4))
 
 
-def test_non_zero_in_row_major_order(net):
-    x = np.float32([[0, 2], [3, 0], [0, 1]])
+def test_non_zero_in_row_major_order(net: Any) -> None:
+    x = f32([[0, 2], [3, 0], [0, 1]])
     got = net.run(net.trt.add_non_zero(net.input(x)).get_output(0))
     np.testing.assert_array_equal(got, np.stack(np.nonzero(x)))
 
 
 @pytest.mark.parametrize("centred", [False, True])
-def test_nms_keeps_the_best_of_those_that_overlap(net, centred):
-    corners = np.float32([[0, 0, 2, 2], [0, 0, 2, 1.9], [5, 5, 6, 6], [0, 0, 2, 2.1]])
+def test_nms_keeps_the_best_of_those_that_overlap(net: Any, centred: bool) -> None:
+    corners = f32([[0, 0, 2, 2], [0, 0, 2, 1.9], [5, 5, 6, 6], [0, 0, 2, 2.1]])
     boxes = corners
     if centred:
         boxes = np.concatenate([(corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]], 1)
-    scores = np.float32([[0.6, 0.1], [0.9, 0.2], [0.7, 0.95], [0.5, 0.3]])
+    scores = f32([[0.6, 0.1], [0.9, 0.2], [0.7, 0.95], [0.5, 0.3]])
     layer = net.trt.add_nms(net.input(boxes[None]), net.input(scores[None]), net.constant(np.int32(2)))
     layer.set_input(3, net.constant(np.float32(0.5)))
     layer.set_input(4, net.constant(np.float32(0.25)))
@@ -210,13 +217,13 @@ def test_nms_keeps_the_best_of_those_that_overlap(net, centred):
     assert count == 4
 
 
-def softmaxed(x):
+def softmaxed(x: Any) -> Any:
     e = np.exp(x - x.max(-1, keepdims=True))
     return e / e.sum(-1, keepdims=True)
 
 
 @pytest.mark.parametrize("mask", ["none", "added", "boolean", "UPPER_LEFT", "LOWER_RIGHT"])
-def test_attention_with_shared_keys(net, rng, mask):
+def test_attention_with_shared_keys(net: Any, rng: np.random.Generator, mask: str) -> None:
     q, k, v = (rng.standard_normal(s).astype(np.float32) for s in ((2, 4, 3, 8), (2, 2, 5, 8), (2, 2, 5, 8)))
     kind = getattr(trt.CausalMaskKind, mask) if mask.isupper() else trt.CausalMaskKind.NONE
     attention = net.trt.add_attention_v2(
@@ -240,7 +247,7 @@ def test_attention_with_shared_keys(net, rng, mask):
 
 
 @pytest.mark.parametrize("interleaved", [False, True])
-def test_rotary_embedding_turns_pairs(net, rng, interleaved):
+def test_rotary_embedding_turns_pairs(net: Any, rng: np.random.Generator, interleaved: bool) -> None:
     x = rng.standard_normal((1, 2, 3, 6)).astype(np.float32)
     angle = rng.random((1, 3, 2)).astype(np.float32)
     layer = net.trt.add_rotary_embedding(

@@ -4,31 +4,46 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 
-trt = pytest.importorskip("tensorrt_rtx")
+from wtsnet.trt import module
+
+trt = module()
+# Called with lists, which numpy's own annotations do not know.
+f32: Any = np.float32
+i64: Any = np.int64
 
 TRANSFORMS = ("ALIGN_CORNERS", "ASYMMETRIC", "HALF_PIXEL")
 ROUND = {"HALF_UP": lambda c: math.floor(c + 0.5), "HALF_DOWN": lambda c: math.ceil(c - 0.5), "FLOOR": math.floor,
          "CEIL": math.ceil}  # fmt: skip
 
 
-def coordinate(o, n, m, ratio, transform):
+def coordinate(o: Any, n: Any, m: Any, ratio: Any, transform: str) -> Any:
     if transform == "ALIGN_CORNERS":
         return o * (n - 1) / (m - 1) if m > 1 else 0.0
     return o / ratio if transform == "ASYMMETRIC" else (o + 0.5) / ratio - 0.5
 
 
-def keys(d, a):
+def keys(d: Any, a: Any) -> Any:
     d = abs(d)
     if d <= 1:
         return (a + 2) * d**3 - (a + 3) * d**2 + 1
     return a * d**3 - 5 * a * d**2 + 8 * a * d - 4 * a if d < 2 else 0.0
 
 
-def matrix(n, m, ratio, mode, transform, rounding="FLOOR", a=-0.75, exclude=False):
+def matrix(
+    n: Any,
+    m: Any,
+    ratio: Any,
+    mode: str,
+    transform: str,
+    rounding: str = "FLOOR",
+    a: Any = -0.75,
+    exclude: bool = False,
+) -> Any:
     """The m × n matrix that resizes one axis."""
     w = np.zeros((m, n))
     for o in range(m):
@@ -46,14 +61,14 @@ def matrix(n, m, ratio, mode, transform, rounding="FLOOR", a=-0.75, exclude=Fals
     return w
 
 
-def resized(x, matrices):
+def resized(x: Any, matrices: Any) -> Any:
     y = x.astype(np.float64)
     for axis, w in enumerate(matrices, start=x.ndim - len(matrices)):
         y = np.moveaxis(np.tensordot(w, y, (1, axis)), 0, axis)
     return y
 
 
-def resize_layer(net, x, mode, transform):
+def resize_layer(net: Any, x: Any, mode: str, transform: str) -> Any:
     layer = net.trt.add_resize(net.input(x))
     layer.resize_mode = getattr(trt.InterpolationMode, mode)
     layer.coordinate_transformation = getattr(trt.ResizeCoordinateTransformation, transform)
@@ -66,7 +81,9 @@ SIZES = [((3, 4), (6, 8)), ((4, 6), (7, 5)), ((5, 7), (2, 3)), ((3, 4), (1, 9))]
 @pytest.mark.parametrize(("before", "after"), SIZES)
 @pytest.mark.parametrize("transform", TRANSFORMS)
 @pytest.mark.parametrize("mode", ["LINEAR", "CUBIC"])
-def test_linear_and_cubic(net, rng, mode, transform, before, after):
+def test_linear_and_cubic(
+    net: Any, rng: np.random.Generator, mode: str, transform: str, before: Any, after: Any
+) -> None:
     x = rng.standard_normal((1, 2, *before)).astype(np.float32)
     layer = resize_layer(net, x, mode, transform)
     layer.shape = (1, 2, *after)
@@ -77,7 +94,7 @@ def test_linear_and_cubic(net, rng, mode, transform, before, after):
 @pytest.mark.parametrize(("before", "after"), SIZES)
 @pytest.mark.parametrize("rounding", list(ROUND))
 @pytest.mark.parametrize("transform", TRANSFORMS)
-def test_nearest(net, rng, transform, rounding, before, after):
+def test_nearest(net: Any, rng: np.random.Generator, transform: str, rounding: str, before: Any, after: Any) -> None:
     x = rng.standard_normal((1, 2, *before)).astype(np.float32)
     layer = resize_layer(net, x, "NEAREST", transform)
     layer.shape, layer.nearest_rounding = (1, 2, *after), getattr(trt.ResizeRoundMode, rounding)
@@ -86,7 +103,7 @@ def test_nearest(net, rng, transform, rounding, before, after):
 
 
 @pytest.mark.parametrize(("mode", "transform"), list(itertools.product(("NEAREST", "LINEAR", "CUBIC"), TRANSFORMS[1:])))
-def test_scales_set_extent_and_coordinates(net, rng, mode, transform):
+def test_scales_set_extent_and_coordinates(net: Any, rng: np.random.Generator, mode: str, transform: str) -> None:
     x = rng.standard_normal((1, 1, 5, 6)).astype(np.float32)
     layer = resize_layer(net, x, mode, transform)
     layer.scales = (1, 1, 1.5, 0.625)
@@ -96,7 +113,9 @@ def test_scales_set_extent_and_coordinates(net, rng, mode, transform):
 
 @pytest.mark.parametrize("exclude", [False, True])
 @pytest.mark.parametrize("coefficient", [-0.5, -0.75])
-def test_cubic_coefficient_and_exclude_outside(net, rng, coefficient, exclude):
+def test_cubic_coefficient_and_exclude_outside(
+    net: Any, rng: np.random.Generator, coefficient: float, exclude: bool
+) -> None:
     x = rng.standard_normal((1, 1, 4, 5)).astype(np.float32)
     layer = resize_layer(net, x, "CUBIC", "HALF_PIXEL")
     layer.shape, layer.cubic_coeff, layer.exclude_outside = (1, 1, 7, 8), coefficient, exclude
@@ -106,7 +125,7 @@ def test_cubic_coefficient_and_exclude_outside(net, rng, coefficient, exclude):
     np.testing.assert_allclose(net.run(layer.get_output(0)), want, rtol=1e-5, atol=2e-5)
 
 
-def test_a_single_pixel_is_the_upper_left_one_or_the_formula(make_net):
+def test_a_single_pixel_is_the_upper_left_one_or_the_formula(make_net: Any) -> None:
     x = np.arange(6, dtype=np.float32).reshape(1, 1, 1, 6)
     got = []
     for selector in ("UPPER", "FORMULA"):
@@ -117,20 +136,20 @@ def test_a_single_pixel_is_the_upper_left_one_or_the_formula(make_net):
     assert got == [0, 2.5]
 
 
-def test_three_axes_and_a_computed_shape(net, rng):
+def test_three_axes_and_a_computed_shape(net: Any, rng: np.random.Generator) -> None:
     x = rng.standard_normal((1, 2, 3, 4)).astype(np.float32)
     layer = resize_layer(net, x, "LINEAR", "HALF_PIXEL")
-    layer.set_input(1, net.input(np.int64([1, 4, 6, 4])))
+    layer.set_input(1, net.input(i64([1, 4, 6, 4])))
     want = resized(x, [matrix(2, 4, 2, "LINEAR", "HALF_PIXEL"), matrix(3, 6, 2, "LINEAR", "HALF_PIXEL"), np.eye(4)])
     np.testing.assert_allclose(net.run(layer.get_output(0)), want, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("aligned", [False, True])
 @pytest.mark.parametrize(("outside", "want"), [("FILL", 0), ("CLAMP", 8), ("REFLECT", None)])
-def test_grid_sample(net, aligned, outside, want):
+def test_grid_sample(net: Any, aligned: bool, outside: str, want: Any) -> None:
     x = np.arange(9, dtype=np.float32).reshape(1, 1, 3, 3)
     inner = 0.5 if aligned else 1 / 3  # half a pixel right of the middle, either way
-    grid = np.float32([[[[0, 0], [inner, 0], [9, 9]]]])
+    grid = f32([[[[0, 0], [inner, 0], [9, 9]]]])
     layer = net.trt.add_grid_sample(net.input(x), net.input(grid))
     layer.align_corners, layer.sample_mode = aligned, getattr(trt.SampleMode, outside)
     got = net.run(layer.get_output(0)).reshape(-1)

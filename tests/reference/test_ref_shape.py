@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from wtsnet.errors import RunnerError
+from wtsnet.trt import module
 
-trt = pytest.importorskip("tensorrt_rtx")
+trt = module()
+# Called with lists, which numpy's own annotations do not know.
+f32: Any = np.float32
+i32: Any = np.int32
+i64: Any = np.int64
 
 
-def shuffled(net, x, first=None, reshape=None, second=None, zero=True):
+def shuffled(net: Any, x: Any, first: Any = None, reshape: Any = None, second: Any = None, zero: Any = True) -> Any:
     layer = net.trt.add_shuffle(x)
     if first:
         layer.first_transpose = first
@@ -22,20 +29,20 @@ def shuffled(net, x, first=None, reshape=None, second=None, zero=True):
     return layer
 
 
-def test_shuffle_transposes_reshapes_and_transposes(net):
+def test_shuffle_transposes_reshapes_and_transposes(net: Any) -> None:
     x = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
     layer = shuffled(net, net.input(x), (2, 0, 1), (0, 3, -1), (1, 2, 0))
     want = x.transpose(2, 0, 1).reshape(4, 3, 2).transpose(1, 2, 0)
     np.testing.assert_array_equal(net.run(layer.get_output(0)), want)
 
 
-def test_shuffle_only_transposes(net):
+def test_shuffle_only_transposes(net: Any) -> None:
     x = np.arange(6, dtype=np.int32).reshape(2, 3)
     np.testing.assert_array_equal(net.run(shuffled(net, net.input(x), (1, 0)).get_output(0)), x.T)
 
 
-def test_shuffle_to_a_scalar_and_to_nothing(net):
-    scalar = shuffled(net, net.input(np.float32([5])), reshape=()).get_output(0)
+def test_shuffle_to_a_scalar_and_to_nothing(net: Any) -> None:
+    scalar = shuffled(net, net.input(f32([5])), reshape=()).get_output(0)
     empty = shuffled(net, net.input(np.zeros((0, 3), np.float32)), reshape=(3, 0), zero=False).get_output(0)
     got = net.run(scalar, empty)
     assert got[0].shape == ()
@@ -43,14 +50,14 @@ def test_shuffle_to_a_scalar_and_to_nothing(net):
     assert got[1].shape == (3, 0)
 
 
-def test_shuffle_to_a_computed_shape(net):
+def test_shuffle_to_a_computed_shape(net: Any) -> None:
     x, like = np.arange(12, dtype=np.float32), np.zeros((3, 4), np.float32)
     layer = net.trt.add_shuffle(net.input(x, dynamic=(0,)))
     layer.set_input(1, net.trt.add_shape(net.input(like, dynamic=(0, 1))).get_output(0))
     np.testing.assert_array_equal(net.run(layer.get_output(0)), x.reshape(3, 4))
 
 
-def sliced(net, x, start, size, stride, mode="STRICT_BOUNDS", fill=None):
+def sliced(net: Any, x: Any, start: Any, size: Any, stride: Any, mode: str = "STRICT_BOUNDS", fill: Any = None) -> Any:
     layer = net.trt.add_slice(x, start, size, stride)
     layer.mode = getattr(trt.SampleMode, mode)
     if fill is not None:
@@ -63,7 +70,7 @@ SLICES = [((0, 0), (2, 3), (1, 1)), ((1, 2), (2, 2), (1, 2)), ((3, 4), (4, 3), (
 
 
 @pytest.mark.parametrize(("start", "size", "stride"), SLICES)
-def test_slice_inside(net, start, size, stride):
+def test_slice_inside(net: Any, start: Any, size: Any, stride: Any) -> None:
     x = np.arange(20, dtype=np.float32).reshape(4, 5)
     index = [s + np.arange(n) * d for s, n, d in zip(start, size, stride, strict=True)]
     np.testing.assert_array_equal(net.run(sliced(net, net.input(x), start, size, stride)), x[np.ix_(*index)])
@@ -79,16 +86,17 @@ OUTSIDE = [
 
 @pytest.mark.parametrize("mode", ["FILL", "CLAMP", "WRAP", "REFLECT"])
 @pytest.mark.parametrize(("start", "size", "stride"), OUTSIDE)
-def test_slice_outside(net, start, size, stride, mode):
+def test_slice_outside(net: Any, start: Any, size: Any, stride: Any, mode: str) -> None:
     x = np.arange(1, 21, dtype=np.float32).reshape(4, 5)
     got = net.run(sliced(net, net.input(x), start, size, stride, mode, 9.5 if mode == "FILL" else None))
-    by = {"FILL": {"mode": "constant", "constant_values": 9.5}, "CLAMP": {"mode": "edge"}, "WRAP": {"mode": "wrap"},
-          "REFLECT": {"mode": "reflect"}}[mode]  # fmt: skip
+    by: dict[str, Any] = {"mode": {"CLAMP": "edge", "WRAP": "wrap", "REFLECT": "reflect"}.get(mode, "constant")}
+    if mode == "FILL":
+        by["constant_values"] = 9.5
     index = [40 + s + np.arange(n) * d for s, n, d in zip(start, size, stride, strict=True)]
     np.testing.assert_array_equal(got, np.pad(x, 40, **by)[np.ix_(*index)])
 
 
-def test_slice_by_tensors(net):
+def test_slice_by_tensors(net: Any) -> None:
     x = np.arange(20, dtype=np.float32).reshape(4, 5)
     layer = net.trt.add_slice(net.input(x), (0, 0), (1, 1), (1, 1))
     for i, value in ((1, [3, 0]), (2, [2, 3]), (3, [-2, 2])):
@@ -96,14 +104,14 @@ def test_slice_by_tensors(net):
     np.testing.assert_array_equal(net.run(layer.get_output(0)), x[3::-2, ::2])
 
 
-def test_slice_of_some_axes(net):
+def test_slice_of_some_axes(net: Any) -> None:
     x = np.arange(20, dtype=np.float32).reshape(4, 5)
     layer = net.trt.add_slice(net.input(x), (1,), (3,), (1,))
     layer.axes = (1,)
     np.testing.assert_array_equal(net.run(layer.get_output(0)), x[:, 1:4])
 
 
-def test_a_slice_out_of_its_bounds_is_named(net):
+def test_a_slice_out_of_its_bounds_is_named(net: Any) -> None:
     layer = net.trt.add_slice(net.input(np.zeros((4,), np.float32)), (0,), (1,), (1,))
     layer.name = "crop"
     layer.set_input(1, net.input(np.array([2], np.int64)))
@@ -115,7 +123,7 @@ def test_a_slice_out_of_its_bounds_is_named(net):
         net.run(layer.get_output(0))
 
 
-def test_concatenation_shape_squeeze_unsqueeze(net):
+def test_concatenation_shape_squeeze_unsqueeze(net: Any) -> None:
     a, b = np.zeros((2, 1, 3), np.float32), np.ones((2, 2, 3), np.float32)
     joined = net.trt.add_concatenation([net.input(a), net.input(b)])
     joined.axis = 1
@@ -130,7 +138,7 @@ def test_concatenation_shape_squeeze_unsqueeze(net):
     np.testing.assert_array_equal(got[3], got[0])
 
 
-def test_reverse_sequence(net):
+def test_reverse_sequence(net: Any) -> None:
     x = np.arange(12, dtype=np.float32).reshape(4, 3)  # four steps of three sequences
     layer = net.trt.add_reverse_sequence(net.input(x), net.input(np.array([1, 3, 4], np.int64)))
     layer.batch_axis, layer.sequence_axis = 1, 0
@@ -140,10 +148,10 @@ def test_reverse_sequence(net):
     np.testing.assert_array_equal(net.run(layer.get_output(0)), want)
 
 
-def test_fill_counts_along_each_axis(net):
+def test_fill_counts_along_each_axis(net: Any) -> None:
     layer = net.trt.add_fill((2, 3), trt.FillOperation.LINSPACE, trt.int32)
     layer.set_input(1, net.constant(np.int32(5)))
-    layer.set_input(2, net.constant(np.int32([10, 1])))
+    layer.set_input(2, net.constant(i32([10, 1])))
     one = net.trt.add_fill((4,), trt.FillOperation.LINSPACE)
     one.alpha, one.beta = 1.0, 0.5
     got = net.run(layer.get_output(0), one.get_output(0))
@@ -152,7 +160,7 @@ def test_fill_counts_along_each_axis(net):
 
 
 @pytest.mark.parametrize(("operation", "low", "high"), [("RANDOM_UNIFORM", 3, 5), ("RANDOM_NORMAL", -40, 50)])
-def test_fill_with_random_values(net, operation, low, high):
+def test_fill_with_random_values(net: Any, operation: str, low: Any, high: Any) -> None:
     layer = net.trt.add_fill((1000,), getattr(trt.FillOperation, operation))
     layer.set_input(1, net.constant(np.float32(3)))
     layer.set_input(2, net.constant(np.float32(5)))
@@ -161,33 +169,33 @@ def test_fill_with_random_values(net, operation, low, high):
     assert abs(got.mean() - (4 if operation == "RANDOM_UNIFORM" else 3)) < 0.7
 
 
-def test_one_hot_along_an_axis(net):
-    indices, values = np.int32([[0, 2], [1, 7]]), np.float32([-1, 5])
+def test_one_hot_along_an_axis(net: Any) -> None:
+    indices, values = i32([[0, 2], [1, 7]]), f32([-1, 5])
     layer = net.trt.add_one_hot(net.input(indices), net.input(values), net.constant(np.int32(3)), 1)
     want = np.full((2, 3, 2), -1, np.float32)
     want[0, 0, 0] = want[0, 2, 1] = want[1, 1, 0] = 5
     np.testing.assert_array_equal(net.run(layer.get_output(0)), want)
 
 
-def test_an_assertion_fails_with_its_message(net):
+def test_an_assertion_fails_with_its_message(net: Any) -> None:
     condition = net.trt.add_elementwise(
-        net.input(np.int64([3])), net.constant(np.int64([4])), trt.ElementWiseOperation.EQUAL
+        net.input(i64([3])), net.constant(i64([4])), trt.ElementWiseOperation.EQUAL
     ).get_output(0)
     net.trt.add_assertion(condition, "batch must be 4").name = "check"
     with pytest.raises(RunnerError, match=r"layer 'check' \(ASSERTION\): assertion failed: batch must be 4"):
-        net.run(net.trt.add_identity(net.input(np.float32([1]))).get_output(0))
+        net.run(net.trt.add_identity(net.input(f32([1]))).get_output(0))
 
 
 DTYPES = [np.float32, np.float16, np.int32, np.int64, np.int8, np.bool_]
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.__name__)
-def test_constants_of_numpys_dtypes(net, dtype):
+def test_constants_of_numpys_dtypes(net: Any, dtype: Any) -> None:
     value = np.array([[0, 1, 1], [1, 0, 1]], dtype)
     np.testing.assert_array_equal(net.run(net.constant(value)), value)
 
 
-def test_constants_of_dtypes_that_numpy_lacks(net):
+def test_constants_of_dtypes_that_numpy_lacks(net: Any) -> None:
     b = net.raw_constant(trt.bfloat16, np.array([0x3F80, 0xC000, 0x3F01], np.uint16), (3,))
     f = net.raw_constant(trt.fp8, np.array([0x38, 0xC0, 0x7E], np.uint8), (3,))
     four = net.raw_constant(trt.DataType.FP4, np.array([0x21, 0xF7], np.uint8), (4,))

@@ -61,11 +61,11 @@ def export(
 
 @contextmanager
 def _late_progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Give a function of (done, total) that shows a bar on stderr once a second has gone by."""
+    """Give a function of (done, total) that shows a bar on stderr, if that is a terminal, after a second."""
     bar, began = Progress(console=Console(stderr=True), transient=True), monotonic()
 
     def progress(done: int, total: int) -> None:
-        if not bar.live.is_started and monotonic() - began > 1:
+        if not bar.live.is_started and bar.console.is_terminal and monotonic() - began > 1:
             bar.start()
             bar.add_task(what, total=total)
         if bar.live.is_started:

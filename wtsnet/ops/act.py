@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wtsnet.ops.pointwise import greater, less, minimum, mul, sub, where
-from wtsnet.ops.shape import chunk
+from wtsnet.ops.shape import checked_axis, chunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,18 +99,11 @@ def mish(s: Scope, x: Tensor) -> Tensor:
 
 def softplus(s: Scope, x: Tensor, beta: float = 1.0, threshold: float = 20.0, suffix: str = "") -> Tensor:
     """log(1 + e^(beta·x)) / beta, and x itself where beta·x > threshold, as PyTorch rounds it."""
-    scaled = x if beta == 1.0 else mul(s, x, beta, suffix=f"{suffix}scaled")
-    # max(z, 0) + log(1 + e^−|z|) does not overflow, so the threshold is a matter of the last digit alone.
-    y = activation(
-        s,
-        "SOFTPLUS",
-        minimum(s, scaled, threshold, suffix=f"{suffix}low"),
-        f"{suffix}log",
-        alpha=1.0,
-        beta=1.0,
-    )
-    y = y if beta == 1.0 else mul(s, y, 1 / beta, suffix=f"{suffix}unscaled")
-    return where(s, greater(s, scaled, threshold, suffix=f"{suffix}large"), x, y, suffix=suffix)
+    scaled = x if beta == 1.0 else mul(s, x, beta, suffix="scaled")
+    low = minimum(s, scaled, threshold, suffix="low")  # beyond the threshold the exponential might overflow
+    y = activation(s, "SOFTPLUS", low, "log", alpha=1.0, beta=1.0)
+    y = y if beta == 1.0 else mul(s, y, 1 / beta, suffix="unscaled")
+    return where(s, greater(s, scaled, threshold, suffix="large"), x, y, suffix=suffix)
 
 
 def softsign(s: Scope, x: Tensor) -> Tensor:
@@ -167,6 +160,9 @@ def rrelu(s: Scope, x: Tensor, lower: float = 1 / 8, upper: float = 1 / 3) -> Te
 
 def glu(s: Scope, x: Tensor, dim: int = -1) -> Tensor:
     """a·sigmoid(b), a and b the halves of x along `dim` (Dauphin et al. 2017)."""
+    size = x.shape[checked_axis(s, x, dim)]
+    if size % 2:
+        raise s.error(f"glu: found size {size} at dim {dim} of {x.shape}, expected an even one")
     a, b = chunk(s, x, 2, dim)
     return mul(s, a, sigmoid(s, b, suffix="sigmoid"))
 

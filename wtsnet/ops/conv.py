@@ -9,7 +9,7 @@ import numpy as np
 from wtsnet.ops.norm import affine_of_batch_norm, batch_norm
 from wtsnet.ops.pad import pad_with
 from wtsnet.ops.pointwise import add
-from wtsnet.ops.shape import squeeze, unsqueeze
+from wtsnet.ops.shape import spatial, squeeze, unsqueeze
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from wtsnet.network import Scope, Tensor
 
 
-def spread(s: Scope, name: str, value: int | tuple[int, ...], rank: int) -> tuple[int, ...]:
-    """One size for each of `rank` spatial dimensions: a number stands for all of them."""
+def spread(s: Scope, name: str, value: int | tuple[int, ...], rank: int, least: int = 1) -> tuple[int, ...]:
+    """One size for each of `rank` spatial dimensions: a number stands for all of them. None is below `least`."""
     sizes = (value,) * rank if isinstance(value, int) else tuple(value)
     if len(sizes) != rank:
         raise s.error(f"{name}: found {value}, expected a number or {rank} of them")
+    if min(sizes) < least:
+        raise s.error(f"{name}: found {value}, expected at least {least}")
     return sizes
 
 
@@ -35,8 +37,9 @@ def padding(
     if isinstance(pad, tuple) and any(isinstance(side, tuple) for side in pad):
         if len(pad) != rank or not all(isinstance(side, tuple) and len(side) == 2 for side in pad):
             raise s.error(f"pad: found {pad}, expected {rank} pairs (before, after)")
-        return tuple(side[0] for side in pad), tuple(side[1] for side in pad)  # type: ignore[index]
-    both = spread(s, "pad", pad, rank)  # type: ignore[arg-type]  # pairs were handled above
+        before, after = (tuple(side[i] for side in pad) for i in (0, 1))  # type: ignore[index]  # all are pairs
+        return spread(s, "pad", before, rank, least=0), spread(s, "pad", after, rank, least=0)
+    both = spread(s, "pad", pad, rank, least=0)  # type: ignore[arg-type]  # pairs were handled above
     return both, both
 
 
@@ -110,22 +113,20 @@ def conv_transpose(
 ) -> Tensor:
     """`torch.nn.ConvTranspose1d`, `2d` or `3d`, by the rank of `x`: (N, C, …) to (N, out, …).
 
-    `weight` is (C, out / groups, k …). The output's size is (n − 1)·stride − 2·pad + dilation·(k − 1) +
-    output_padding + 1.
+    `weight` is (C, out / groups, k …); `out` -1 stands for as many as it has. The output's size is
+    (n − 1)·stride − 2·pad + dilation·(k − 1) + output_padding + 1.
     """
-    rank = x.rank - 2
+    rank = spatial(s, x)
     sizes, strides = spread(s, "k", k, rank), spread(s, "stride", stride, rank)
-    dilations, extra = (
-        spread(s, "dilation", dilation, rank),
-        spread(s, "output_padding", output_padding, rank),
-    )
-    before = spread(s, "pad", pad, rank)
+    dilations = spread(s, "dilation", dilation, rank)
+    before = spread(s, "pad", pad, rank, least=0)
+    extra = spread(s, "output_padding", output_padding, rank, least=0)
     channels = x.shape[1]
-    if channels % groups or out % groups:
-        raise s.error(f"groups: found {groups}, expected a divisor of {channels} and {out} channels")
+    check_groups(s, groups, channels, out)
     if any(e >= max(st, d) for e, st, d in zip(extra, strides, dilations, strict=True)):
         raise s.error(f"output_padding: found {output_padding}, expected less than stride or dilation")
-    kernel = s.take("weight", channels, out // groups, *sizes)
+    kernel = s.take("weight", channels, -1 if out == -1 else out // groups, *sizes)
+    out = kernel.shape[1] * groups
     offset = s.take("bias", out) if bias else None
     if rank == 1:
         kernel, x = kernel[..., None], unsqueeze(s, x, 3, suffix="unsqueeze")
@@ -158,10 +159,16 @@ def conv_transpose(
 
 def kernel_of(s: Scope, x: Tensor, out: int, k: int | tuple[int, ...], groups: int) -> NDArray[np.float32]:
     """The module's `weight`, (out, C / groups, k …), for an input (N, C, …)."""
-    channels = x.shape[1]
+    sizes = spread(s, "k", k, spatial(s, x))
+    check_groups(s, groups, x.shape[1], out)
+    return s.take("weight", out, x.shape[1] // groups, *sizes)
+
+
+def check_groups(s: Scope, groups: int, channels: int, out: int = -1) -> None:
+    """Raise unless `groups` divides the input's channels and, where they are given, the output's."""
     if groups < 1 or channels % groups or (out != -1 and out % groups):
-        raise s.error(f"groups: found {groups}, expected a divisor of {channels} and {out} channels")
-    return s.take("weight", out, channels // groups, *spread(s, "k", k, x.rank - 2))
+        both = f"{channels}" if out == -1 else f"{channels} and {out}"
+        raise s.error(f"groups: found {groups}, expected a divisor of {both} channels")
 
 
 def emit_conv(
@@ -175,7 +182,7 @@ def emit_conv(
     groups: int = 1,
 ) -> Tensor:
     """A convolution with a given kernel (out, C / groups, k …) and bias (out,) or None."""
-    rank = x.rank - 2
+    rank = spatial(s, x)
     strides, dilations = spread(s, "stride", stride, rank), spread(s, "dilation", dilation, rank)
     before, after = padding(s, pad, rank)
     if rank == 1:  # TensorRT convolves over two or three dimensions

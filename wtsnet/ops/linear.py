@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wtsnet.ops.pointwise import add
-from wtsnet.ops.shape import reshape
+from wtsnet.ops.shape import lifted, reshape
 
 if TYPE_CHECKING:
     from wtsnet.network import Scope, Tensor
@@ -22,7 +22,7 @@ def matmul(
     if a.rank < 2 or b.rank < 2:
         raise s.error(f"matmul: found {a.shape} and {b.shape}, expected two or more dimensions each")
     rank = max(a.rank, b.rank)
-    a, b = (_lift(s, x, rank) for x in (a, b))
+    a, b = (lifted(s, x, rank) for x in (a, b))
     return s.emit("add_matrix_multiply", a, _operation(s, transpose_a), b, _operation(s, transpose_b), suffix=suffix)
 
 
@@ -41,10 +41,6 @@ def linear(s: Scope, x: Tensor, out: int, bias: bool = True) -> Tensor:
         shift = s.constant(s.take("bias", out).reshape(*ones, 1, out), x.dtype, suffix="bias")
         y = add(s, y, shift, suffix="biased" if x.rank == 1 else "")
     return reshape(s, y, (out,)) if x.rank == 1 else y
-
-
-def _lift(s: Scope, x: Tensor, rank: int) -> Tensor:
-    return x if x.rank == rank else reshape(s, x, (*(1,) * (rank - x.rank), *x.dims), suffix="rank")
 
 
 def _operation(s: Scope, transposed: bool) -> object:

@@ -8,7 +8,7 @@ import numpy as np
 
 from wtsnet.ops.pointwise import add, div, mul, sqrt
 from wtsnet.ops.reduce import mean
-from wtsnet.ops.shape import reshape
+from wtsnet.ops.shape import reshape, spatial
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,21 +75,26 @@ def layer_norm(
         affine: whether the module has `weight` (and, with `bias`, `bias`).
     """
     count = dims if isinstance(dims, int) else len(tuple(dims))
+    if not 1 <= count <= x.rank:
+        raise s.error(f"dims: found {dims}, expected 1 to {x.rank} of the dimensions of {x.shape}")
     sizes = x.shape[-count:]
     if not isinstance(dims, int) and tuple(dims) != sizes:
         raise s.error(f"normalized_shape: found {tuple(dims)}, expected the last sizes of {x.shape}")
-    ones = (1,) * (x.rank - count)
-    weight = s.take("weight", *sizes) if affine else np.ones(sizes, np.float32)
-    offset = s.take("bias", *sizes) if affine and bias else np.zeros(sizes, np.float32)
-    return _normalize(s, x, weight.reshape(ones + sizes), offset.reshape(ones + sizes), range(-count, 0), eps)
+    one, shape = np.ones((1,) * x.rank, np.float32), (*(1,) * (x.rank - count), *sizes)
+    weight = s.take("weight", *sizes).reshape(shape) if affine else one
+    offset = s.take("bias", *sizes).reshape(shape) if affine and bias else one * 0
+    return _normalize(s, x, weight, offset, range(-count, 0), eps)
 
 
 def instance_norm(s: Scope, x: Tensor, eps: float = 1e-5, affine: bool = False) -> Tensor:
-    """`torch.nn.InstanceNorm1d`, `2d` or `3d` (Ulyanov et al. 2016) with statistics of the instance itself."""
+    """`torch.nn.InstanceNorm1d`, `2d` or `3d` (Ulyanov et al. 2016): statistics are the instance's own, or the running
+    ones where the weights hold them (`track_running_stats=True`)."""
+    spatial(s, x)
+    if s.has("running_mean"):
+        return batch_norm(s, x, eps)
     shape = (1, x.shape[1], *(1,) * (x.rank - 2))
     weight = s.take("weight", x.shape[1]) if affine else np.ones(shape, np.float32)
     offset = s.take("bias", x.shape[1]) if affine else np.zeros(shape, np.float32)
-    s.leave("running_mean", "running_var", "num_batches_tracked")
     return _normalize(s, x, weight.reshape(shape), offset.reshape(shape), range(2, x.rank), eps)
 
 
@@ -100,7 +105,7 @@ def group_norm(s: Scope, x: Tensor, groups: int, eps: float = 1e-5, affine: bool
     rows of a layer norm and the channels are scaled behind it.
     """
     channels = x.shape[1]
-    if channels % groups:
+    if groups < 1 or channels % groups:
         raise s.error(f"groups: found {groups}, expected a divisor of {channels} channels")
     rows = reshape(s, x, (x.dims[0], groups, -1), suffix="groups")
     one = np.ones((1, 1, 1), np.float32)
@@ -127,10 +132,15 @@ def _normalize(
     return s.emit("add_normalization", x, scale, shift, mask, suffix=suffix, epsilon=eps)
 
 
-def rms_norm(s: Scope, x: Tensor, eps: float = 1e-6, affine: bool = True) -> Tensor:
-    """`torch.nn.RMSNorm` over the last dimension (Zhang & Sennrich 2019): x / √(mean(x²) + eps) · weight."""
-    root = sqrt(s, mean(s, x * x, -1, keepdim=True, suffix="mean") + eps, suffix="root")
-    if not affine:
-        return div(s, x, root)
-    weight = s.take("weight", x.shape[-1]).reshape(*(1,) * (x.rank - 1), -1)
-    return mul(s, div(s, x, root, suffix="normalized"), s.constant(weight, x.dtype, suffix="weight"))
+def rms_norm(s: Scope, x: Tensor, eps: float = 2.0**-23, affine: bool = True) -> Tensor:
+    """`torch.nn.RMSNorm` over the last dimension (Zhang & Sennrich 2019): x / √(mean(x²) + eps) · weight.
+
+    The division is done in float32, since squares overflow half precision. The default `eps` is PyTorch's for every
+    dtype.
+    """
+    wide = s.cast(x, "float32")
+    power = mean(s, mul(s, wide, wide, suffix="square"), -1, keepdim=True, suffix="mean")
+    y = div(s, wide, sqrt(s, add(s, power, eps, suffix="eps"), suffix="root"), suffix="normalized")
+    weight = s.take("weight", x.shape[-1]) if affine else np.ones(1, np.float32)
+    scale = s.constant(weight.reshape(*(1,) * (x.rank - 1), -1), x.dtype, suffix="weight")
+    return mul(s, s.cast(y, x.dtype), scale)

@@ -1,4 +1,4 @@
-"""Elementwise arithmetic, comparison and selection. Operands broadcast over sizes of 1; ranks are equal."""
+"""Elementwise arithmetic, comparison and selection. Operands broadcast as in torch; their dtypes are equal."""
 
 from __future__ import annotations
 
@@ -6,32 +6,37 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from wtsnet.network import Tensor
+from wtsnet.ops.shape import lifted
+
 if TYPE_CHECKING:
-    from wtsnet.network import Scope, Tensor
+    from wtsnet.network import Scope
 
 
-def _operand(s: Scope, value: Tensor | float, like: Tensor) -> Tensor:
-    if isinstance(value, int | float):
-        return s.constant(np.full((1,) * like.rank, value), like.dtype)
-    if value.rank < like.rank:  # broadcasting as in torch: sizes of 1 in front
-        return s.emit("add_shuffle", value, suffix="rank", reshape_dims=_lifted(s, value, like.rank))
-    return value
-
-
-def _lifted(s: Scope, value: Tensor, rank: int) -> tuple[int, ...]:
-    if value.shape.count(-1) > 1:
-        raise s.error(f"broadcast of {value.shape} to rank {rank}: at most one size may be dynamic")
-    return (1,) * (rank - value.rank) + value.shape
+def _operands(s: Scope, what: str, a: Tensor | float, b: Tensor | float, rank: int = 0) -> tuple[Tensor, Tensor]:
+    """Both as tensors of one rank, at least `rank`; a number becomes a constant of the other's dtype."""
+    tensors = [operand for operand in (a, b) if isinstance(operand, Tensor)]
+    if not tensors:
+        raise s.error(f"{what}: found two numbers, expected a tensor")
+    first, last = tensors[0], tensors[-1]
+    if first.dtype != last.dtype:
+        raise s.error(f"{what}: found {first.dtype} and {last.dtype}, expected equal dtypes")
+    sizes = zip(first.shape[::-1], last.shape[::-1], strict=False)
+    if any(m != n and not {m, n} & {1, -1} for m, n in sizes):
+        raise s.error(f"{what}: found shapes {first.shape} and {last.shape}, expected sizes that are equal or 1")
+    rank = max(rank, first.rank, last.rank)
+    left, right = (
+        lifted(s, operand, rank)
+        if isinstance(operand, Tensor)
+        else s.constant(np.full((1,) * rank, operand), first.dtype)
+        for operand in (a, b)
+    )
+    return left, right
 
 
 def elementwise(s: Scope, operation: str, a: Tensor | float, b: Tensor | float, suffix: str = "") -> Tensor:
     """TensorRT's ElementWiseOperation `operation` of two tensors, or of a tensor and a number."""
-    like = a if not isinstance(a, int | float) and (isinstance(b, int | float) or a.rank >= b.rank) else b
-    if isinstance(like, int | float):
-        raise s.error(f"{operation}: found two numbers, expected a tensor")
-    left, right = _operand(s, a, like), _operand(s, b, like)
-    if left.dtype != right.dtype:
-        raise s.error(f"{operation}: found {left.dtype} and {right.dtype}, expected equal dtypes")
+    left, right = _operands(s, operation, a, b)
     return s.emit("add_elementwise", left, right, s.enum("ElementWiseOperation", operation), suffix=suffix)
 
 
@@ -92,10 +97,8 @@ def less(s: Scope, a: Tensor, b: Tensor | float, suffix: str = "") -> Tensor:
 
 def where(s: Scope, condition: Tensor, a: Tensor | float, b: Tensor | float, suffix: str = "") -> Tensor:
     """a where `condition` (bool) holds, else b; a number takes the other's dtype."""
-    like = b if isinstance(a, int | float) else a
-    if isinstance(like, int | float):
-        raise s.error("where: found two numbers, expected a tensor")
-    return s.emit("add_select", condition, _operand(s, a, like), _operand(s, b, like), suffix=suffix)
+    left, right = _operands(s, "where", a, b, condition.rank)
+    return s.emit("add_select", lifted(s, condition, left.rank), left, right, suffix=suffix)
 
 
 def clamp(s: Scope, x: Tensor, low: float | None = None, high: float | None = None, suffix: str = "") -> Tensor:

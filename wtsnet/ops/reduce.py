@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wtsnet.ops.pointwise import exp, log, sub
+from wtsnet.ops.pointwise import exp, log, negative, sub
 from wtsnet.ops.shape import checked_axis, squeeze
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def softmax(s: Scope, x: Tensor, dim: int = -1, suffix: str = "") -> Tensor:
 
 def softmin(s: Scope, x: Tensor, dim: int = -1) -> Tensor:
     """`torch.nn.Softmin`: the softmax of −x."""
-    return softmax(s, -x, dim)
+    return softmax(s, negative(s, x, suffix="negative"), dim)
 
 
 def log_softmax(s: Scope, x: Tensor, dim: int = -1) -> Tensor:
@@ -99,16 +99,16 @@ def topk(s: Scope, x: Tensor, k: int, dim: int = -1, largest: bool = True, suffi
     return values, values.layer_output(1)
 
 
-def argmax(s: Scope, x: Tensor, dim: int = -1, keepdim: bool = False) -> Tensor:
+def argmax(s: Scope, x: Tensor, dim: int = -1, keepdim: bool = False, suffix: str = "") -> Tensor:
     """`torch.argmax` over `dim`, as int32."""
-    return _arg(s, x, dim, keepdim, largest=True)
+    return _arg(s, x, dim, keepdim, True, suffix)
 
 
-def argmin(s: Scope, x: Tensor, dim: int = -1, keepdim: bool = False) -> Tensor:
+def argmin(s: Scope, x: Tensor, dim: int = -1, keepdim: bool = False, suffix: str = "") -> Tensor:
     """`torch.argmin` over `dim`, as int32."""
-    return _arg(s, x, dim, keepdim, largest=False)
+    return _arg(s, x, dim, keepdim, False, suffix)
 
 
-def _arg(s: Scope, x: Tensor, dim: int, keepdim: bool, largest: bool) -> Tensor:
+def _arg(s: Scope, x: Tensor, dim: int, keepdim: bool, largest: bool, suffix: str) -> Tensor:
     _, indices = topk(s, x, 1, dim, largest, suffix="topk")
-    return s.net.record(s.path, indices) if keepdim else squeeze(s, indices, dim)
+    return s.emit("add_identity", indices, suffix=suffix) if keepdim else squeeze(s, indices, dim, suffix)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from wtsnet.dims import Dim, shape_tensor
 from wtsnet.ops.conv import spread
+from wtsnet.ops.shape import spatial
 
 if TYPE_CHECKING:
     from wtsnet.network import Scope, Tensor
@@ -19,6 +20,9 @@ _MODES = {
     "trilinear": ("LINEAR", "HALF_PIXEL"),
     "bicubic": ("CUBIC", "HALF_PIXEL"),
 }
+
+
+_RANKS = {"linear": 1, "bilinear": 2, "trilinear": 3, "bicubic": 2}  # the others take any
 
 
 def upsample(
@@ -35,7 +39,8 @@ def upsample(
     Args:
         scale: output size over input size, rounded down; or
         size: the output's spatial sizes.
-        mode: "nearest", "nearest-exact", "bilinear", "bicubic" (or "linear", "trilinear" by rank).
+        mode: "nearest", "nearest-exact"; "linear", "bilinear" or "trilinear" by the number of spatial dimensions;
+            "bicubic" of two.
         align_corners: whether the centres of the corner pixels keep their place; not with the nearest modes.
     """
     if mode not in _MODES:
@@ -44,7 +49,9 @@ def upsample(
         raise s.error(f"upsample: found scale={scale} and size={size}, expected one of the two")
     if align_corners and mode.startswith("nearest"):
         raise s.error(f"upsample: found align_corners with mode {mode!r}, expected it with the linear modes")
-    rank = x.rank - 2
+    rank = spatial(s, x)
+    if _RANKS.get(mode, rank) != rank:
+        raise s.error(f"upsample: found mode {mode!r} for shape {x.shape}, expected {_RANKS[mode]} spatial dimensions")
     kind, coordinates = _MODES[mode]
     layer = {
         "resize_mode": s.enum("InterpolationMode", kind),

@@ -20,6 +20,18 @@ def checked_axis(s: Scope, x: Tensor, axis: int) -> int:
     return axis % x.rank
 
 
+def spatial(s: Scope, x: Tensor) -> int:
+    """How many spatial dimensions `x` (N, C, spatial …) has: 1, 2 or 3."""
+    if not 3 <= x.rank <= 5:
+        raise s.error(f"input: found shape {x.shape}, expected (N, C, …) with 1 to 3 spatial dimensions")
+    return x.rank - 2
+
+
+def lifted(s: Scope, x: Tensor, rank: int) -> Tensor:
+    """`x` with dimensions of size 1 in front up to `rank`, as torch broadcasts."""
+    return x if x.rank >= rank else reshape(s, x, (*(1,) * (rank - x.rank), *x.dims), suffix="rank")
+
+
 def reshape(s: Scope, x: Tensor, shape: Sequence[int | Dim], suffix: str = "") -> Tensor:
     """`torch.reshape`: `shape` holds numbers, `Dim`s, and at most one -1 for the size that is left over."""
     sizes = list(shape)
@@ -93,7 +105,8 @@ def concat(s: Scope, xs: Sequence[Tensor], dim: int = 1, suffix: str = "") -> Te
         raise s.error("concat: found no tensors, expected at least one")
     for x in xs[1:]:
         if x.rank != xs[0].rank or x.dtype != xs[0].dtype:
-            raise s.error(f"concat: found {xs[0].shape} {xs[0].dtype} and {x.shape} {x.dtype}")
+            found = f"{xs[0].shape} {xs[0].dtype} and {x.shape} {x.dtype}"
+            raise s.error(f"concat: found {found}, expected equal ranks and dtypes")
     return s.emit("add_concatenation", list(xs), suffix=suffix, axis=checked_axis(s, xs[0], dim))
 
 
@@ -111,7 +124,10 @@ def cut(
     step: int = 1,
     suffix: str = "",
 ) -> Tensor:
-    """`x[..., start:stop:step]` along `dim`, as Python slices: either may be negative or None; `step` ≥ 1."""
+    """`x[..., start:stop:step]` along `dim`, as Python slices: either may be negative or None; `step` ≥ 1.
+
+    A size known only at run time must hold what is asked for: `start` and `stop` are not clipped to it.
+    """
     axis = checked_axis(s, x, dim)
     if step < 1:
         raise s.error(f"slice: found step {step}, expected at least 1")
@@ -162,8 +178,8 @@ def split(s: Scope, x: Tensor, sizes: int | Sequence[int], dim: int = 0) -> list
         if sizes < 1:
             raise s.error(f"split: found size {sizes}, expected at least 1")
         sizes = [min(sizes, size - start) for start in range(0, size, sizes)]
-    if sum(sizes) != size:
-        raise s.error(f"split: found sizes {tuple(sizes)}, expected a sum of {size}")
+    if sum(sizes) != size or min(sizes) < 1:
+        raise s.error(f"split: found sizes {tuple(sizes)}, expected positive ones with a sum of {size}")
     starts = [sum(sizes[:i]) for i in range(len(sizes))]
     return [
         cut(s, x, dim, start, start + n, suffix=f"split{i}")
@@ -184,7 +200,7 @@ def expand(s: Scope, x: Tensor, shape: Sequence[int | Dim], suffix: str = "") ->
         raise s.error(f"expand: found {x.shape}, expected rank {len(shape)}")
     sizes = [own if want == -1 else want for own, want in zip(x.dims, shape, strict=True)]
     for own, want in zip(x.shape, sizes, strict=True):
-        if own not in (1, -1) and own != want:
+        if own not in (1, want) and not (own == -1 and isinstance(want, Dim)):
             raise s.error(f"expand: found {x.shape}, expected sizes of 1 where {tuple(shape)} differs")
     steps = [0 if own == 1 else 1 for own in x.shape]
     return emit_slice(s, x, [0] * x.rank, sizes, steps, suffix=suffix)
@@ -201,8 +217,8 @@ def flip(s: Scope, x: Tensor, dim: int, suffix: str = "") -> Tensor:
 
 def pixel_shuffle(s: Scope, x: Tensor, factor: int) -> Tensor:
     """`torch.nn.PixelShuffle` (Shi et al. 2016): (N, C·r², H, W) to (N, C, H·r, W·r)."""
-    n, c, h, w = x.dims
-    if x.shape[1] % factor**2:
+    n, c, h, w = _image(s, x)
+    if factor < 1 or x.shape[1] % factor**2:
         raise s.error(f"pixel shuffle: found {x.shape[1]} channels, expected a multiple of {factor**2}")
     out = c // factor**2
     y = reshape(s, x, (n, out, factor, factor, h, w), suffix="blocks")
@@ -212,8 +228,8 @@ def pixel_shuffle(s: Scope, x: Tensor, factor: int) -> Tensor:
 
 def pixel_unshuffle(s: Scope, x: Tensor, factor: int) -> Tensor:
     """`torch.nn.PixelUnshuffle`: (N, C, H·r, W·r) to (N, C·r², H, W)."""
-    n, c, h, w = x.dims
-    if any(size != -1 and size % factor for size in x.shape[2:]):
+    n, c, h, w = _image(s, x)
+    if factor < 1 or any(size != -1 and size % factor for size in x.shape[2:]):
         raise s.error(f"pixel unshuffle: found {x.shape[2:]}, expected multiples of {factor}")
     y = reshape(s, x, (n, c, h // factor, factor, w // factor, factor), suffix="blocks")
     y = permute(s, y, (0, 1, 3, 5, 2, 4), suffix="permuted")
@@ -222,9 +238,15 @@ def pixel_unshuffle(s: Scope, x: Tensor, factor: int) -> Tensor:
 
 def channel_shuffle(s: Scope, x: Tensor, groups: int) -> Tensor:
     """`torch.nn.ChannelShuffle` (Zhang et al. 2018): channels (g, C/g) are reordered to (C/g, g)."""
-    n, c, h, w = x.dims
-    if x.shape[1] % groups:
+    n, c, h, w = _image(s, x)
+    if groups < 1 or x.shape[1] % groups:
         raise s.error(f"channel shuffle: found {x.shape[1]} channels, expected a multiple of {groups}")
     y = reshape(s, x, (n, groups, c // groups, h, w), suffix="groups")
     y = transpose(s, y, 1, 2, suffix="transposed")
     return reshape(s, y, (n, c, h, w))
+
+
+def _image(s: Scope, x: Tensor) -> tuple[int | Dim, ...]:
+    if x.rank != 4:
+        raise s.error(f"input: found shape {x.shape}, expected (N, C, H, W)")
+    return x.dims
