@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-import types
 from argparse import Namespace
 from copy import deepcopy
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from upstream import architecture_file, yolov5_package
 
 
 def save(folder: Path, name: str, module: nn.Module, content: object, **options: bool) -> None:
@@ -38,12 +38,8 @@ def realistic(module: nn.Module) -> Any:
 
 
 def yolov5(folder: Path) -> None:
-    # What yolov5 imports, and these tests never reach.
-    sys.modules["pkg_resources"] = sys.modules["seaborn"] = types.ModuleType("unused")
-    from yolov5.models import yolo
-
     for size in "ns":
-        model = realistic(yolo.DetectionModel(Path(yolo.__file__).with_name(f"yolov5{size}.yaml")))
+        model = realistic(yolov5_package().DetectionModel(architecture_file(size)))
         model.names = {index: f"class {index}" for index in range(80)}
         ema = deepcopy(model)
         ema.model[0].conv.weight.data += 1
@@ -83,10 +79,5 @@ def torchvision(folder: Path) -> None:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     os.environ |= {"YOLO_AUTOINSTALL": "False", "YOLO_OFFLINE": "True"}
-    # torchvision's compiled operators do not load beside a CPU torch; it imports once they are declared.
-    declare: Any = torch.library.Library
-    library = declare("torchvision", "DEF")
-    library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     for make in (yolov5, ultralytics, torchvision):
         make(Path(sys.argv[1]))

@@ -74,7 +74,8 @@ class Archive:
                 return torch.frombuffer(buffer, dtype=dtype).as_strided(ref.shape, ref.stride, ref.offset)
             return torch.empty(ref.shape, dtype=dtype)
         except RuntimeError as error:
-            raise CheckpointError(f"{name} can't be of shape {list(ref.shape)}: {error}") from error
+            reason = str(error).partition("\n")[0]
+            raise CheckpointError(f"{name} can't be of shape {list(ref.shape)}: {reason}") from error
 
     def _storage(self, storage: StorageRef, name: str) -> bytearray:
         if storage.key not in self._read:
@@ -167,7 +168,7 @@ def _open_legacy(file: BufferedReader, size: int) -> Archive:
         keys = unpickle(data, content.end)
         places, begin = {}, keys.end
         for key in keys.root if isinstance(keys.root, list) else []:
-            if key not in content.storages:
+            if not isinstance(key, str) or key not in content.storages:
                 raise CheckpointError("it holds a storage of a kind that has no plain values")
             length = int.from_bytes(data[begin : begin + 8], "little") * ITEM_BYTES[content.storages[key].dtype]
             places[key] = (begin + 8, length)

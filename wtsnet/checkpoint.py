@@ -64,7 +64,7 @@ def load_checkpoint(path: str | os.PathLike[str], key: str | None = None, strip_
             raise CheckpointError(_nothing_found(archive.root, taken, chosen))
         names = _stripped(refs, strip_prefix)
         tensors = {names[name]: archive.tensor(ref, repr(name)) for name, ref in refs.items()}
-        eps = {f"{path}.".removeprefix(strip_prefix)[:-1]: value for path, value in bn_eps(modules)}
+        eps = {f"{module}.".removeprefix(strip_prefix)[:-1]: value for module, value in bn_eps(modules)}
         settings = _children(archive.root) if chosen is not archive.root else {}
         return Checkpoint(tensors, facts(archive, modules, settings), eps, taken, Path(path))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import index
 from typing import TYPE_CHECKING, Any
 
 from wtsnet.errors import ModelError
@@ -11,7 +12,7 @@ from wtsnet.weights import Weights
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from wtsnet.registry import Image
 
@@ -55,10 +56,9 @@ def define(
         floating = output.dtype in ("float16", "bfloat16")
         net.output(name, net.root.cast(output, "float32") if floating else output)
     net.weights.check_used()
-    opt = net.profile[image.name][1]
     net.facts |= {
         "task": entry.task,
-        "preprocess": {**image.preprocess, "size": list(opt[2:])} if image.preprocess else {},
+        "preprocess": _preprocess(image, net.profile[image.name][1][2:]),
         "names": [str(name) for name in net.weights.facts.get("names", ())],
     }
     return net
@@ -67,19 +67,33 @@ def define(
 def _sizes(model: str, image: Image, imgsz: Any) -> tuple[Range, Range]:
     """The ranges of height and width."""
     wanted = image.size if imgsz is None else imgsz
-    sizes = (wanted, wanted) if isinstance(wanted, int) or len(wanted) == 3 else tuple(wanted)
-    if len(sizes) != 2:
-        raise ModelError(f"imgsz: found {imgsz!r}, expected a number, (height, width) or (min, opt, max)")
-    for size in sizes:
-        for pixels in size if isinstance(size, tuple) else (size,):
-            if not isinstance(pixels, int) or pixels < 1 or pixels % image.multiple:
-                raise ModelError(f"imgsz: found {pixels!r}, expected a multiple of {image.multiple} for {model}")
-    return _range("imgsz", sizes[0]), _range("imgsz", sizes[1])
+    pair = wanted if isinstance(wanted, tuple | list) and len(wanted) == 2 else (wanted, wanted)
+    height, width = (_range("imgsz", size) for size in pair)
+    for size in (height, width):
+        for pixels in (size,) if isinstance(size, int) else size:
+            if pixels % image.multiple:
+                raise ModelError(f"imgsz: found {pixels}, expected a multiple of {image.multiple} for {model}")
+    return height, width
 
 
 def _range(name: str, value: Any) -> Range:
     """A number, or (min, opt, max) with 1 ≤ min ≤ opt ≤ max."""
-    low, opt, high = (value,) * 3 if isinstance(value, int) else tuple(value) if len(value) == 3 else (0, 0, 0)
-    if not all(isinstance(size, int) for size in (low, opt, high)) or not 1 <= low <= opt <= high:
+    sizes = tuple(value) if isinstance(value, tuple | list) else (value, value, value)
+    try:
+        low, opt, high = map(index, sizes)
+    except (TypeError, ValueError):
+        low, opt, high = 0, 0, 0
+    if not 1 <= low <= opt <= high:
         raise ModelError(f"{name}: found {value!r}, expected a number or (min, opt, max) with 1 <= min <= opt <= max")
     return low if low == high else (low, opt, high)
+
+
+def _preprocess(image: Image, size: Sequence[int]) -> dict[str, Any]:
+    """What is done to a picture for an input of `size`; the side before a crop keeps its proportion to it."""
+    if not image.preprocess:
+        return {}
+    made = {**image.preprocess, "size": list(size)}
+    if "resize" in made:
+        usual = image.size if isinstance(image.size, int) else max(image.size)
+        made["resize"] = round(made["resize"] * max(size) / usual)
+    return made

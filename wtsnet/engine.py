@@ -12,11 +12,13 @@ from wtsnet import trt as tensorrt
 from wtsnet.definition import define
 from wtsnet.errors import EngineError
 from wtsnet.files import sha256, whole
-from wtsnet.manifest import PlanManifest, manifest_path
+from wtsnet.manifest import PlanManifest, WtsRef, manifest_path
 from wtsnet.weights import Weights
 from wtsnet.wts import write_wts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from wtsnet.device import Gpu
     from wtsnet.network import Network
     from wtsnet.runtime import Runner
@@ -47,84 +49,84 @@ class Engine:
     ) -> None:
         self.plan = plan
         self.manifest = manifest
-        self.path = path
+        self.path = path and path.absolute()
         self._weights = weights
         self._network = network
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the plan, and its manifest beside it as `<path>.yaml`; both whole or not at all.
+        """Write the plan, and its manifest beside it as `<path>.yaml`; all whole or not at all.
 
         Where the engine was built from a mapping and not from a .wts file, the weights are written too, as
-        `<path>.wts`: the reference runner needs them.
+        `<path>.wts`: the reference runner needs them. The manifest names the weights, and the file of a model of
+        one's own, by their path from the plan's folder.
 
         Raises:
             EngineError: the folder does not exist or can't be written to.
         """
-        target = Path(path)
+        target = Path(path).absolute()
+        beside = target.with_name(f"{target.name}.wts")
+        mapping = self._weights is not None and self._weights.path is None
         try:
-            weights = self._weights_beside(target)
-            manifest = replace(
-                self.manifest,
-                weights={**self.manifest.weights, "file": weights},
-                plan={**self.manifest.plan, "file": target.name},
-            )
-            with whole(target, manifest_path(target)) as (plan_part, manifest_part):
-                plan_part.write_bytes(self.plan)
-                manifest.write(manifest_part)
+            with whole(*([beside] if mapping else []), target, manifest_path(target)) as (*wts, plan, yaml):
+                plan.write_bytes(self.plan)
+                if self._weights is not None and wts:
+                    write_wts(wts[0], self._weights.flat())
+                    weights = WtsRef(file=beside.name, sha256=sha256(wts[0]))
+                else:
+                    named = self.manifest.weights
+                    weights = {**named, "file": _relative(self._file(named["file"]), target.parent)}
+                manifest = replace(
+                    self.manifest,
+                    model=_renamed(self.manifest.model, lambda name: _relative(self._file(name), target.parent)),
+                    weights=weights,
+                    plan={**self.manifest.plan, "file": target.name},
+                )
+                manifest.write(yaml)
         except OSError as error:
-            raise EngineError(f"{target}: can't be written ({error.strerror})") from None
+            raise EngineError(f"{os.fspath(path)}: can't be written ({error.strerror})") from None
         self.manifest = manifest
         self.path = target
-
-    def _weights_beside(self, target: Path) -> str | None:
-        """The .wts that the manifest of a plan at `target` should name: relative, so that a folder can move."""
-        if self._weights is None:  # loaded: the file that its manifest names
-            found = self._weights_file()
-            return os.path.relpath(found, target.parent) if found else self.manifest.weights["file"]
-        if self._weights.path is not None:
-            return os.path.relpath(self._weights.path, target.parent)
-        beside = target.with_name(f"{target.name}.wts")
-        write_wts(beside, self._weights.flat())
-        weights = Weights(beside)
-        self.manifest = replace(self.manifest, weights={"file": beside.name, "sha256": weights.sha256})
-        self._weights = weights
-        return beside.name
 
     def network(self) -> Network:
         """The network that the plan was built from; defined again from the manifest and the weights when the
         engine was loaded.
 
         Raises:
-            EngineError: the weights are gone or have changed.
+            EngineError: the weights or the model's file are gone or have changed.
         """
         if self._network is None:
             manifest = self.manifest
             weights = self._weights or Weights(self._checked_weights())
-            self._network = define(manifest.model, weights.told(manifest.architecture), **_options(manifest))
+            model = _renamed(manifest.model, lambda name: str(self._checked_file(name, "the model's file")))
+            net = define(model, weights.told(manifest.architecture), **_options(manifest))
+            if (net.inputs(), net.outputs()) != (manifest.inputs, manifest.outputs):
+                raise EngineError(
+                    f"{self.path}: {model} has changed since the plan was built: it now has other inputs or outputs"
+                )
+            self._network = net
         return self._network
 
-    def _weights_file(self) -> Path | None:
-        """The .wts that the manifest names, where it lies there or beside the plan."""
-        name = self.manifest.weights["file"]
-        if name is None or self.path is None:
-            return None
-        for candidate in (self.path.parent / name, self.path.parent / Path(name).name):
-            if candidate.is_file():
-                return candidate
-        return None
+    def _file(self, name: str) -> Path:
+        """Where a file that the manifest names is: there, or beside the plan where it lies there only."""
+        if self.path is None:
+            return Path(name)
+        there, beside = self.path.parent / name, self.path.parent / Path(name).name
+        return beside if beside.is_file() and not there.is_file() else there
+
+    def _checked_file(self, name: str, what: str) -> Path:
+        found = self._file(name)
+        if not found.is_file():
+            raise EngineError(
+                f"{self.path}: the reference runner needs {what} ({name}), which is neither there nor beside the plan"
+            )
+        return found
 
     def _checked_weights(self) -> Path:
-        named = self.manifest.weights["file"]
-        found = self._weights_file()
-        if found is None:
+        expected = self.manifest.weights["sha256"]
+        found = self._checked_file(self.manifest.weights["file"], "the weights that the plan was built from")
+        if (actual := sha256(found)) != expected:
             raise EngineError(
-                f"{self.path}: the reference runner needs the weights that the plan was built from ({named}), "
-                "which are neither there nor beside the plan"
-            )
-        actual = sha256(found)
-        if actual != self.manifest.weights["sha256"]:
-            raise EngineError(
-                f"{found}: found sha256 {actual[:12]}…, expected {self.manifest.weights['sha256'][:12]}…: "
+                f"{found}: found sha256 {actual[:12]}…, expected {expected[:12]}…: "
                 f"not the weights that {self.path} was built from"
             )
         return found
@@ -195,7 +197,10 @@ def _release_problem(manifest: PlanManifest) -> str:
     flavour, version = manifest.tensorrt["flavour"], manifest.tensorrt["version"]
     here = f"{tensorrt.flavour()} {tensorrt.version()}"
     if flavour != tensorrt.flavour():
-        return f"built by {flavour} {version}, which {here} can't run; build it again, or install {flavour}"
+        return (
+            f"built by {flavour} {version}, which {here} can't run; build it again, or install {flavour} "
+            f"(both are there? WTSNET_TENSORRT={flavour})"
+        )
     built, installed = _release(version), _release(tensorrt.version())
     if built == installed:
         return ""
@@ -206,6 +211,20 @@ def _release_problem(manifest: PlanManifest) -> str:
 
 def _release(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
+
+
+def _relative(file: Path, folder: Path) -> str:
+    """The path from `folder`, so that both can move together; absolute where there is none (Windows' drives)."""
+    try:
+        return Path(os.path.relpath(file, folder)).as_posix()
+    except ValueError:
+        return str(file.absolute())
+
+
+def _renamed(model: str, rename: Callable[[str], str]) -> str:
+    """`FILE.py:NAME` with another FILE.py; any other name as it is."""
+    file, separator, name = model.rpartition(".py:")
+    return f"{rename(f'{file}.py')}:{name}" if separator else model
 
 
 def _options(manifest: PlanManifest) -> dict[str, Any]:

@@ -87,7 +87,9 @@ def _pixel_anchors(archive: Archive, states: Iterable[Mapping[Any, Any]]) -> lis
     """Anchor-based YOLO heads hold (levels, anchors, 2) divided by the level's stride, which this undoes."""
     for state in states:
         match state["_buffers"].get("anchors"), state.get("stride"):
-            case TensorRef(shape=(levels, _, 2)) as anchors, TensorRef(shape=(count,)) as stride if levels == count:
+            case TensorRef(shape=(levels, _, 2)) as anchors, TensorRef(shape=(count,)) as stride if (
+                levels == count and _is_small(anchors.shape)
+            ):
                 cells, strides = archive.tensor(anchors, "anchors"), archive.tensor(stride, "stride")
                 return (cells.double() * strides.double().reshape(-1, 1, 1)).tolist()
     return None

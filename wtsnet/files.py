@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import tempfile
@@ -21,12 +22,14 @@ def whole(*paths: str | os.PathLike[str]) -> Iterator[tuple[Path, ...]]:
     removed and whatever stood at `paths` before is untouched.
 
     Raises:
-        OSError: a folder does not exist or can't be written to.
+        OSError: a folder does not exist or can't be written to, or a path is that of a folder or device.
     """
     targets = [Path(path) for path in paths]
     temporary: list[Path] = []
     try:
         for target in targets:
+            if target.exists() and not target.is_file():
+                raise OSError(errno.EEXIST, "Is no regular file", str(target))
             handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
             os.close(handle)
             temporary.append(Path(name))

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from wtsnet.manifest import Input, Output
+
 PRECISIONS = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 
 
@@ -34,7 +36,7 @@ class Network:
 
     Args:
         weights: a .wts path, a mapping of names to arrays, or a `Weights`.
-        precision: "fp32", "fp16" or "bf16": the dtype that `Scope.compute` casts to. A layer runs in the dtype
+        precision: "fp32", "fp16" or "bf16" (or "float32" …): the dtype that `Scope.compute` casts to. A layer runs in the dtype
             of its input, and its weights are converted to it.
         fold_bn: whether `ops.conv_bn` multiplies a batch norm into the convolution before it.
 
@@ -53,6 +55,7 @@ class Network:
         precision: str = "fp32",
         fold_bn: bool = True,
     ) -> None:
+        precision = {name: short for short, name in PRECISIONS.items()}.get(precision, precision)
         if precision not in PRECISIONS:
             raise NetworkError(f"precision: found {precision!r}, expected one of {', '.join(PRECISIONS)}")
         self.weights = weights if isinstance(weights, Weights) else Weights(weights)
@@ -123,6 +126,18 @@ class Network:
         if x.name != name:
             raise NetworkError(f"output {name}: {tensorrt.log.last_error()}")
         self.trt.mark_output(x.trt)
+
+    def inputs(self) -> list[Input]:
+        """The inputs, as a plan's manifest has them."""
+        found: list[Input] = []
+        for tensor in (self.trt.get_input(i) for i in range(self.trt.num_inputs)):
+            low, opt, high = (list(shape) for shape in self.profile[tensor.name])
+            found.append({**_described(tensor), "min": low, "opt": opt, "max": high})
+        return found
+
+    def outputs(self) -> list[Output]:
+        """The outputs, as a plan's manifest has them."""
+        return [_described(self.trt.get_output(i)) for i in range(self.trt.num_outputs)]
 
     def record(self, path: str, x: Tensor) -> Tensor:
         """Note that `x` is what the PyTorch module at `path` returns; gives `x` back."""
@@ -279,6 +294,10 @@ class Scope:
         if isinstance(arg, list) and arg and isinstance(arg[0], Tensor):
             return [self._argument(tensor) for tensor in arg]
         return arg
+
+
+def _described(tensor: Any) -> Output:
+    return {"name": tensor.name, "dtype": tensorrt.dtype_name(tensor.dtype), "shape": list(tensor.shape)}
 
 
 def _bfloat16(array: NDArray[np.float32]) -> NDArray[np.uint16]:

@@ -11,19 +11,18 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import importlib.util
 import pkgutil
 import sys
+import traceback
 from collections.abc import Callable, Mapping
 from functools import cache, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from wtsnet.errors import ModelError, nearest
+from wtsnet.errors import ModelError, WtsnetError, nearest
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     from wtsnet.network import Scope, Tensor
     from wtsnet.weights import Weights
 
@@ -71,17 +70,25 @@ class Model:
     config: Any
     function: Callable[..., Any]
 
+    @property
+    def options(self) -> list[dataclasses.Field[Any]]:
+        """The fields of the configuration that users may set."""
+        return [f for f in dataclasses.fields(self.config) if "help" in f.metadata] if self.config is not None else []
+
     def configure(self, weights: Weights, options: Mapping[str, Any]) -> Any:
         """The configuration with `options` set, bound to what the weights and their manifest tell.
 
         Raises:
             ModelError: an option that this model does not have, or a value that it can't take.
         """
-        known = {f.name for f in dataclasses.fields(self.config) if "help" in f.metadata} if self.config else set()
-        for name in options:
+        known = {f.name: f.default for f in self.options}
+        for name, value in options.items():
             if name not in known:
-                has = f"it has {', '.join(sorted(known))}" if known else "it has none"
+                has = f"it has {', '.join(known)}" if known else "it has none"
                 raise ModelError(f"{self.name}: unknown option {name!r}{nearest(name, known)} ({has})")
+            if not _same_kind(value, known[name]):
+                expected = type(known[name]).__name__
+                raise ModelError(f"{self.name}: {name}: found {value!r}, expected {expected} as in {known[name]!r}")
         if self.config is None:
             return None
         config = dataclasses.replace(self.config, **options)
@@ -92,9 +99,13 @@ class Model:
         return self.image(config) if callable(self.image) else self.image
 
     def add_to(self, s: Scope, x: Tensor, config: Any) -> Mapping[str, Tensor]:
-        """Add the layers; gives the outputs by name."""
+        """Add the layers; gives the outputs by name, a single one as `output`."""
         made = self.function(s, x) if config is None else self.function(s, x, config)
-        return made if isinstance(made, Mapping) else {"output": made}
+        if not isinstance(made, Mapping):
+            return {"output": made}
+        if not made:
+            raise ModelError(f"{self.name}: found no outputs, expected a Tensor or several by name")
+        return made
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,12 +127,20 @@ class Block:
     many: bool = False
 
 
+M = TypeVar("M", Model, Block)
 _MODELS: dict[str, Model] = {}
 _BLOCKS: dict[str, Block] = {}
 
 
+def _same_kind(value: Any, default: Any) -> bool:
+    """Whether an option may take `value`: of the default's type, or an integer for a float."""
+    if default is None:
+        return True
+    return type(value) is type(default) or (type(default) is float and type(value) is int)
+
+
 def option(default: Any, help: str) -> Any:
-    """A field of a model's configuration that users may set."""
+    """A field of a model's configuration that users may set, to a value of its default's type."""
     return dataclasses.field(default=default, metadata={"help": help})
 
 
@@ -133,11 +152,16 @@ def model(
     upstream: str = "",
     variants: Mapping[str, Any] | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Register a model function, under `family` or under the name of each of its `variants`."""
+    """Register a model function, under `family` or under the name of each of its `variants`.
+
+    Raises:
+        ModelError: another module has registered a model of that name.
+    """
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
         for name, config in (variants or {family: None}).items():
-            _MODELS[name] = Model(name, family, task, upstream, image, config, function)
+            made = Model(name, family, task, upstream, image, config, function)
+            _add("model", name, made, _MODELS)
         return function
 
     return register
@@ -153,10 +177,18 @@ def block(
         def recorded(s: Scope, *args: Any, **kwargs: Any) -> Tensor:
             return s.net.record(s.path, function(s, *args, **kwargs))
 
-        _BLOCKS[name] = Block(name, recorded, scaled, deep, many)
+        _add("block", name, Block(name, recorded, scaled, deep, many), _BLOCKS)
         return recorded
 
     return register
+
+
+def _add(kind: str, name: str, made: M, known: dict[str, M]) -> None:
+    """Register, again too: a cell of a notebook that is run twice, a file that has changed."""
+    theirs = known[name].function.__module__ if name in known else made.function.__module__
+    if theirs != made.function.__module__:
+        raise ModelError(f"{kind} {name!r}: registered by {made.function.__module__}, but {theirs} has one too")
+    known[name] = made
 
 
 def find_block(name: str, where: str) -> Block:
@@ -180,13 +212,21 @@ def find(name: str) -> Model:
     Raises:
         ModelError: there is none; the nearest name is given.
     """
-    if ".py:" in name:
-        path, _, name = name.rpartition(":")
-        _load(path)
-    known = models()
+    path, name = split(name)
+    if path is None:
+        known, where = models(), "see: wtsnet models"
+    else:
+        known = _load(path)
+        where = f"{path} registers {', '.join(known) or 'no model'}"
     if name not in known:
-        raise ModelError(f"unknown model {name!r}{nearest(name, known)} (see: wtsnet models)")
+        raise ModelError(f"unknown model {name!r}{nearest(name, known)} ({where})")
     return known[name]
+
+
+def split(name: str) -> tuple[Path | None, str]:
+    """`FILE.py:NAME` as the file's absolute path and NAME; any other name as None and itself."""
+    path, separator, rest = name.rpartition(".py:")
+    return (Path(f"{path}.py").absolute(), rest) if separator else (None, name)
 
 
 def models() -> Mapping[str, Model]:
@@ -201,13 +241,30 @@ def _load_zoo() -> None:
         importlib.import_module(f"wtsnet.models.{entry.name}")
 
 
+def _load(path: Path) -> Mapping[str, Model]:
+    """The models that a user's file registers; it is run once, and again when it has changed."""
+    try:
+        return _run(path, path.read_bytes())
+    except OSError as error:
+        raise ModelError(f"{path}: can't be read ({error.strerror}); expected a file that registers a model") from None
+
+
 @cache
-def _load(path: str) -> ModuleType:
-    """Run a user's file, once."""
-    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
-    if spec is None or spec.loader is None or not Path(path).is_file():
-        raise ModelError(f"{path}: no such file, expected a Python file that registers a model")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+def _run(path: Path, source: bytes) -> Mapping[str, Model]:
+    module = ModuleType(f"wtsnet model file {path}")  # a name that hides no other module
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module  # dataclasses look their module up
+    others = dict(models())
+    _MODELS.clear()  # its models go by FILE.py:NAME, so they may have names that others have too
+    try:
+        exec(compile(source, path, "exec"), vars(module))
+        return dict(_MODELS)
+    except WtsnetError:
+        raise
+    except Exception as error:
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        at = f"{path}, line {lines[-1]}" if lines else str(path)
+        raise ModelError(f"{at}: {type(error).__name__}: {error}") from error
+    finally:
+        _MODELS.clear()
+        _MODELS.update(others)

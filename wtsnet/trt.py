@@ -128,7 +128,7 @@ def logger() -> Any:
 
 @cache
 def _logger(trt: Any) -> Any:
-    class Logger(trt.ILogger):  # type: ignore[misc, name-defined]  # the base class has no type: TensorRT ships no stubs
+    class Logger(trt.ILogger):  # type: ignore[misc]  # the base class has no type: TensorRT ships no stubs
         def __init__(self) -> None:
             trt.ILogger.__init__(self)
 

@@ -19,7 +19,7 @@ from wtsnet.registry import find
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -78,6 +78,7 @@ def verify(
     *,
     tolerance: float | None = None,
     device: str = "cpu",
+    progress: Callable[[str, int, int], None] | None = None,
     **options: Any,
 ) -> Report:
     """Compare a model's network with a golden file.
@@ -88,6 +89,7 @@ def verify(
         golden: the .npz of `tools/record.py`.
         tolerance: the largest relative error that passes; None for that of the precision.
         device: where the reference runtime runs: "cpu" or "cuda".
+        progress: called with ("comparing", comparisons done, comparisons) as they go on.
 
     Raises:
         VerifyError: the golden file can't be read, or nothing in it can be compared with the network.
@@ -105,6 +107,8 @@ def verify(
             for tensor, value in runner.trace(given, list(wanted)):
                 for key in wanted.get(tensor, ()):
                     errors[key] = _compared(key, value.float().cpu().numpy(), file[key])
+                    if progress is not None:
+                        progress("comparing", len(errors), sum(map(len, wanted.values())))
     for key in file.files:
         if key in errors:
             report.rows.append(errors[key])

@@ -5,21 +5,22 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wtsnet.errors import MissingWeightError, ShapeError, UnusedWeightError, nearest
+from wtsnet.errors import ManifestError, MissingWeightError, ShapeError, UnusedWeightError, WeightError, nearest
 from wtsnet.files import sha256
 from wtsnet.manifest import WeightsManifest, manifest_path
 from wtsnet.wts import read_wts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
+
+    from wtsnet.wts import WtsFile
 
 
 class Weights:
@@ -34,6 +35,10 @@ class Weights:
         path: the .wts; None for a mapping.
         manifest: what lies beside the .wts; None where nothing does.
         facts: what the manifest tells of the architecture, with `bn_eps` by module path; empty without one.
+
+    Raises:
+        WtsError, ManifestError: the .wts or its manifest can't be read, or the two are of different weights.
+        WeightError: `source` is neither a path nor a mapping from text.
     """
 
     def __init__(self, source: str | os.PathLike[str] | Mapping[str, Any]) -> None:
@@ -42,12 +47,17 @@ class Weights:
         self._values: Mapping[str, Any]
         if isinstance(source, str | os.PathLike):
             self.path = Path(source)
-            self._values = read_wts(self.path)
+            self._values = file = read_wts(self.path)
             beside = manifest_path(self.path)
             if beside.exists():
                 self.manifest = WeightsManifest.read(beside)
-        else:
+                _check_entries(file, self.manifest, beside)
+        elif isinstance(source, Mapping) and all(isinstance(key, str) for key in source):
             self._values = source
+        else:
+            raise WeightError(f"weights: found {type(source).__name__}, expected a .wts path or a mapping of names")
+        # torch.nn.DataParallel puts this in front of every name; the network has the names behind it.
+        self._prefix = "module." if self._values and all(key.startswith("module.") for key in self._values) else ""
         self._taken: set[str] = set()
         self.facts: Mapping[str, Any] = {}
         if self.manifest:
@@ -65,11 +75,11 @@ class Weights:
         return str(self.path) if self.path else "weights"
 
     def __contains__(self, key: object) -> bool:
-        return key in self._values
+        return f"{self._prefix}{key}" in self._values
 
     def eps(self, path: str, default: float) -> float:
         """The eps of the batch norm at `path`: the manifest's, else `default`."""
-        return float(self.facts.get("bn_eps", {}).get(path, default))
+        return float(self.facts.get("bn_eps", {}).get(f"{self._prefix}{path}", default))
 
     def take(self, key: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
         """The weight `key` as a C-contiguous float32 array of `shape`. At most one entry of `shape` may be
@@ -81,9 +91,10 @@ class Weights:
         """
         array = self._array(key)
         self._taken.add(key)
-        known = self._shape(key, array)
+        told = self._told_shape(key)
+        known = array.shape if told is None else told
         wanted = shape if -1 not in shape else self._fill(shape, array.size)
-        flat = len(known) == 1 and known != wanted and self._untold(key)
+        flat = told is None and len(known) == 1 and known != wanted
         if array.size != math.prod(wanted) or (known != wanted and not flat):
             found = f"{array.size} values" if flat else f"shape {known}"
             expected = f"{shape}" + ("" if -1 in shape else f" ({math.prod(shape)} values)")
@@ -97,7 +108,7 @@ class Weights:
 
     def unused(self) -> list[str]:
         """The weights that were neither taken nor left on purpose, in file order."""
-        return [key for key in self._values if key not in self._taken]
+        return [key for key in self._names() if key not in self._taken]
 
     def check_used(self) -> None:
         """Raise UnusedWeightError when anything is unused."""
@@ -109,42 +120,85 @@ class Weights:
 
     @cached_property
     def sha256(self) -> str:
-        """The sha256 of the .wts file; of a mapping, that of all names, shapes and values."""
+        """The sha256 of the .wts file; of a mapping, that of all names, shapes and values.
+
+        Raises:
+            ManifestError: the .wts changed since the manifest beside it was written.
+        """
         if self.path is not None:
-            return sha256(self.path)
+            found = sha256(self.path)
+            if self.manifest and found != (expected := self.manifest.wts["sha256"]):
+                raise ManifestError(
+                    f"{self.path}: found sha256 {found[:12]}…, its manifest says {expected[:12]}…: export it again"
+                )
+            return found
         digest = hashlib.sha256()
-        for key in self._values:
+        for key in self._names():
             array = self._array(key)
-            digest.update(f"{key} {array.size}\n".encode())
-            digest.update(array.data)
+            digest.update(f"{key} {array.shape}\n".encode())
+            digest.update(array.tobytes())
         return digest.hexdigest()
 
     def flat(self) -> Mapping[str, NDArray[np.float32]]:
         """All weights as float32 arrays, for writing them to a .wts."""
-        return {key: self._array(key) for key in self._values}
+        return {key: self._array(key) for key in self._names()}
+
+    def _names(self) -> list[str]:
+        return [key.removeprefix(self._prefix) for key in self._values]
 
     def _array(self, key: str) -> NDArray[np.float32]:
         try:
-            value = self._values[key]
+            value = self._values[f"{self._prefix}{key}"]
         except KeyError:
             raise MissingWeightError(
-                f"{self.origin}: {key}: the network wants it, the weights lack it{nearest(key, self._values)}"
+                f"{self.origin}: {key}: the network wants it, the weights lack it{nearest(key, self._names())}"
             ) from None
-        if hasattr(value, "detach"):  # a torch tensor, without importing torch
-            value = value.detach().cpu().float().numpy()
-        array: NDArray[np.float32] = np.ascontiguousarray(value, dtype=np.float32).reshape(np.shape(value))
-        return array
+        try:
+            return _float32(value)
+        except (TypeError, ValueError, RuntimeError) as error:
+            reason = " ".join(str(error).split())
+            raise WeightError(f"{self.origin}: {key}: can't be taken as float32 ({reason})") from None
 
-    def _untold(self, key: str) -> bool:
-        """Whether nothing but the number of values is known of the weight's shape."""
-        return not (self.manifest and key in self.manifest.entries)
-
-    def _shape(self, key: str, array: NDArray[np.float32]) -> tuple[int, ...]:
-        if self.manifest and key in self.manifest.entries:
-            return tuple(self.manifest.entries[key]["shape"])
-        return array.shape
+    def _told_shape(self, key: str) -> tuple[int, ...] | None:
+        """The shape that the manifest tells; a .wts itself tells only how many values there are."""
+        entry = self.manifest.entries.get(f"{self._prefix}{key}") if self.manifest else None
+        return tuple(entry["shape"]) if entry else None
 
     @staticmethod
     def _fill(shape: tuple[int, ...], size: int) -> tuple[int, ...]:
         rest = math.prod(n for n in shape if n != -1)
         return tuple(size // rest if n == -1 and rest else n for n in shape)
+
+
+def _float32(value: Any) -> NDArray[np.float32]:
+    """Numbers as a C-contiguous float32 array of their shape.
+
+    Raises:
+        TypeError, ValueError, RuntimeError: they are no real numbers, or too large.
+    """
+    if hasattr(value, "detach"):  # a torch tensor, without importing torch
+        value = value.detach().cpu().float().numpy()
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"found values of type {array.dtype}")
+    with np.errstate(over="ignore"):
+        converted: NDArray[np.float32] = np.ascontiguousarray(array, np.float32).reshape(array.shape)
+    if array.dtype != np.float32 and not np.array_equal(np.isinf(array), np.isinf(converted)):
+        raise ValueError("a value is too large")
+    return converted
+
+
+def _check_entries(file: WtsFile, manifest: WeightsManifest, where: Path) -> None:
+    """Raise ManifestError where a manifest tells of other entries than the .wts has."""
+    told = {name: math.prod(entry["shape"]) for name, entry in manifest.entries.items()}
+    found = {name: file.count(name) for name in file}
+    for name in {**found, **told}:
+        if found.get(name) != told.get(name):
+            raise ManifestError(
+                f"{where}: {name}: {_told(told.get(name))}, but the .wts has {_told(found.get(name))}; "
+                "it belongs to other weights"
+            )
+
+
+def _told(count: int | None) -> str:
+    return "no such entry" if count is None else f"{count} values"

@@ -47,7 +47,8 @@ else:
 
 __all__ = ["WtsError", "WtsFile", "dump_wts", "read_wts", "write_wts"]
 
-_CHUNK = 1 << 16  # values read or written at once: enough to make a system call cheap, and still in the cache
+_CHUNK = 1 << 13  # values decoded at once: few enough for the cache, and for malloc to reuse what they take
+_PIECE = 1 << 16  # values written at once: enough to make a system call cheap
 _BLOCK = 1 << 16  # bytes of text looked at once where the layout is not the usual one
 _HEAD = 4096  # bytes within which an entry's name and count must end
 _LONGEST_NAME = 4000  # bytes, which leaves room for the count
@@ -387,9 +388,9 @@ def dump_wts(
         except (TypeError, ValueError, OverflowError, RuntimeError, struct.error) as error:
             raise WtsError(f"key {name!r}: can't be written as float32: {error}") from error
         stream.write(f"{name} {len(values) // 4} ".encode())
-        for start in range(0, len(values), 4 * _CHUNK):
+        for start in range(0, len(values), 4 * _PIECE):
             chunk = array("f")
-            chunk.frombytes(values[start : start + 4 * _CHUNK])
+            chunk.frombytes(values[start : start + 4 * _PIECE])
             if sys.byteorder == "little":
                 chunk.byteswap()
             stream.write(b" ")
@@ -444,6 +445,6 @@ def _narrowed(values: Any) -> Any:
 
 def _packed(values: Iterable[float]) -> bytearray:
     data, remaining = bytearray(), iter(values)
-    while chunk := tuple(islice(remaining, _CHUNK)):
+    while chunk := tuple(islice(remaining, _PIECE)):
         data += struct.pack(f"={len(chunk)}f", *chunk)  # '=' minds an overflow, '@' does not
     return data

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from wtsnet.cli.options import FoldBn, Head, ModelName, Precision, Set, model_options
+from wtsnet.cli.options import FoldBn, Head, ModelName, Precision, Set, late_progress, model_options
 from wtsnet.verify import verify as compare
 
 
@@ -34,7 +34,8 @@ def verify(
     Example: wtsnet verify yolov5s -w yolov5s.wts -g golden.npz
     """
     options = model_options(None, None, precision, head, fold_bn, set_)
-    report = compare(model, weights, golden, tolerance=tolerance, device=device, **options)
+    with late_progress() as progress:
+        report = compare(model, weights, golden, tolerance=tolerance, device=device, progress=progress, **options)
     table = Table("the worst ten", "max|a-b|/max|b|", "", box=None, pad_edge=False)
     for row in report.worst:
         table.add_row(row.name, f"{row.error:.2e}", row.note)

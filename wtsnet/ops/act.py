@@ -45,6 +45,8 @@ def leaky_relu(s: Scope, x: Tensor, slope: float = 0.01) -> Tensor:
 
 def prelu(s: Scope, x: Tensor, channels: int | None = None) -> Tensor:
     """`torch.nn.PReLU` with one slope, or one for each of `channels` (dimension 1), from `weight`."""
+    if channels not in (None, 1) and (x.rank < 2 or channels != x.shape[1]):
+        raise s.error(f"prelu: found {channels} slopes for shape {x.shape}, expected 1 or as many as dimension 1 holds")
     slopes = s.take("weight", channels or 1).reshape(1, -1, *(1,) * (x.rank - 2))
     if x.rank < 2:
         slopes = slopes.reshape(-1)

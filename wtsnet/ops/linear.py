@@ -31,6 +31,8 @@ def linear(s: Scope, x: Tensor, out: int, bias: bool = True) -> Tensor:
 
     With `out` -1 the weight tells how many there are.
     """
+    if x.shape[-1] == -1:
+        raise s.error(f"linear: found a dynamic size at the end of {x.shape}, expected a fixed one")
     weight = s.take("weight", out, x.shape[-1])
     out = weight.shape[0]
     ones = (1,) * (max(x.rank, 2) - 2)

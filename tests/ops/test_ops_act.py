@@ -1,0 +1,129 @@
+"""Activations against torch's, with default arguments and others, near zero and far from it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from tests.ops.support import OneOp, build, check, compare, values
+from wtsnet import ops
+from wtsnet.errors import NetworkError
+from wtsnet.ops import ACTIVATIONS
+
+# From torch.nn.modules.activation, what is no function of its input alone, or an op of another family.
+NOT_IN_THE_TABLE = {"MultiheadAttention", "Threshold", "Softmin", "Softmax", "Softmax2d", "LogSoftmax"}
+
+RANGES = {
+    "usual": values(2, 6, 50),
+    "tiny": values(2, 6, 50) * 1e-4,
+    "big": values(2, 6, 50) * 60,
+    "corners": torch.tensor([0.0, -0.0, 0.5, -0.5, 1, -1, 3, -3, 6, -6, 20, -20, 20.01, 88, -88, 104, -104, 1e4, -1e4, 0.1])
+    .repeat(2, 6, 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(ACTIVATIONS))
+@pytest.mark.parametrize("scale", RANGES)
+def test_defaults_are_torchs(name: str, scale: str) -> None:
+    check(ACTIVATIONS[name], getattr(nn, name)(), RANGES[scale], tol=3e-7, named=None)
+
+
+@pytest.mark.parametrize("name", sorted(ACTIVATIONS))
+def test_small_values_keep_their_digits(name: str) -> None:
+    """Where the function goes through zero, its error is small beside its values there, not beside the largest."""
+    x = torch.logspace(-6, 0, 60).reshape(1, 6, 10)
+    x = torch.cat([x, -x])
+    twin = getattr(nn, name)().eval()
+    one = OneOp(ACTIVATIONS[name], x, weights=twin.state_dict(), named=None)
+    with torch.inference_mode():
+        expected = twin(x)
+    rounding = 1e-7 if name == "Tanhshrink" else 1e-12  # x − tanh x cancels in torch too
+    torch.testing.assert_close(one(x)[0], expected, rtol=1e-6, atol=rounding)
+
+
+def test_the_table_holds_every_activation_of_torch() -> None:
+    module = inspect.getmodule(nn.ReLU)
+    there = {name for name, kind in vars(module).items() if inspect.isclass(kind) and kind.__module__ == nn.ReLU.__module__}
+    assert there - NOT_IN_THE_TABLE == set(ACTIVATIONS) - {"Identity"}
+
+
+@pytest.mark.parametrize(
+    ("op", "twin"),
+    [
+        (lambda s, x: ops.hardtanh(s, x, -0.25, 2.5), nn.Hardtanh(-0.25, 2.5)),
+        (lambda s, x: ops.leaky_relu(s, x, 0.1), nn.LeakyReLU(0.1)),
+        (lambda s, x: ops.leaky_relu(s, x, 0.0), nn.LeakyReLU(0.0)),
+        (lambda s, x: ops.elu(s, x, 0.3), nn.ELU(0.3)),
+        (lambda s, x: ops.celu(s, x, 2.0), nn.CELU(2.0)),
+        (lambda s, x: ops.celu(s, x, 0.1), nn.CELU(0.1)),
+        (lambda s, x: ops.gelu(s, x, "tanh"), nn.GELU("tanh")),
+        (lambda s, x: ops.softplus(s, x, 3.0), nn.Softplus(3.0)),
+        (lambda s, x: ops.softplus(s, x, 0.5, 1.0), nn.Softplus(0.5, 1.0)),
+        (lambda s, x: ops.softshrink(s, x, 1.5), nn.Softshrink(1.5)),
+        (lambda s, x: ops.softshrink(s, x, 0.0), nn.Softshrink(0.0)),
+        (lambda s, x: ops.hardshrink(s, x, 1.5), nn.Hardshrink(1.5)),
+        (lambda s, x: ops.threshold(s, x, 0.5, -3.0), nn.Threshold(0.5, -3.0)),
+        (lambda s, x: ops.rrelu(s, x, 0.2, 0.6), nn.RReLU(0.2, 0.6)),
+        (lambda s, x: ops.glu(s, x, 1), nn.GLU(1)),
+        (lambda s, x: ops.prelu(s, x, 6), nn.PReLU(6, init=0.4)),
+    ],
+)
+@pytest.mark.parametrize("scale", RANGES)
+def test_arguments(op: Callable[..., Any], twin: nn.Module, scale: str) -> None:
+    check(op, twin, RANGES[scale], tol=3e-7)
+
+
+@pytest.mark.parametrize("shape", [(7,), (3, 6), (2, 6, 5), (2, 6, 4, 3), (2, 6, 2, 3, 4)], ids=str)
+def test_prelu_of_every_rank(shape: tuple[int, ...]) -> None:
+    check(ops.prelu, nn.PReLU(init=0.3), values(*shape))
+    if len(shape) > 1:
+        twin = nn.PReLU(6)
+        with torch.no_grad():
+            twin.weight.copy_(torch.linspace(-0.5, 1, 6))
+        check(lambda s, x: ops.prelu(s, x, 6), twin, values(*shape))
+
+
+@pytest.mark.parametrize("name", sorted(ACTIVATIONS))
+def test_dynamic_sizes(name: str) -> None:
+    twin = getattr(nn, name)()
+    one = OneOp(
+        ACTIVATIONS[name], (((1, 2, 4), 6, (2, 4, 8), 4), "float32"), weights=twin.eval().state_dict(), named=None
+    )
+    for shape in ((1, 6, 8, 4), (4, 6, 2, 4)):
+        compare(one, twin, [values(*shape)], 1e-6)
+
+
+def test_threshold_and_activation_build() -> None:
+    build(OneOp(lambda s, x: ops.activation(s, "SCALED_TANH", x, alpha=2.0, beta=0.5), values(2, 3)).net)
+    check(
+        lambda s, x: ops.activation(s, "SCALED_TANH", x, alpha=2.0, beta=0.5),
+        lambda x: 2 * torch.tanh(0.5 * x),
+        values(2, 3),
+    )
+
+
+def test_not_a_number_stays_one() -> None:
+    x = torch.tensor([[float("nan"), 1.0, -1.0]])
+    for op in (ops.relu, ops.silu, ops.gelu, ops.sigmoid, ops.tanh, ops.hardswish):
+        assert OneOp(op, x)(x)[0].isnan().tolist() == [[True, False, False]]
+
+
+def test_errors() -> None:
+    with pytest.raises(NetworkError) as kind:
+        OneOp(lambda s, x: ops.gelu(s, x, "sigmoid"), values(2, 3))
+    assert str(kind.value) == "a.b: gelu: found approximate='sigmoid', expected 'none' or 'tanh'"
+    with pytest.raises(NetworkError) as odd:
+        OneOp(lambda s, x: ops.glu(s, x, 1), values(2, 3))
+    assert str(odd.value) == "a.b: glu: found size 3 at dim 1 of (2, 3), expected an even one"
+    with pytest.raises(NetworkError, match=r"^a\.b: dim: found 2, expected -2 to 1 for shape \(2, 4\)$"):
+        OneOp(lambda s, x: ops.glu(s, x, 2), values(2, 4))
+    with pytest.raises(NetworkError) as slopes:
+        OneOp(lambda s, x: ops.prelu(s, x, 5), values(2, 3), weights={"weight": torch.ones(5)})
+    assert str(slopes.value) == (
+        "a.b: prelu: found 5 slopes for shape (2, 3), expected 1 or as many as dimension 1 holds"
+    )
