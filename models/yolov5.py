@@ -15,6 +15,7 @@ from wtsnet.blocks.lists import Architecture, layers
 from wtsnet.errors import ModelError
 from wtsnet.network import Network
 from wtsnet.ops import conv
+from wtsnet.ops.reduce import TOPK_LIMIT
 from wtsnet.registry import Image, model, option
 
 if TYPE_CHECKING:
@@ -30,36 +31,49 @@ HEADS = ("topk", "decoded", "raw")
 
 @dataclasses.dataclass(frozen=True)
 class YOLOv5:
-    """A variant: a published letter, or None for the architecture in the manifest."""
+    """A variant: a published letter, or None for the architecture in the manifest.
+
+    Attributes:
+        levels: the name of the published lists.
+        imgsz: height and width of the pictures that it was trained on, in pixels.
+        stride: input pixels between the cells of the coarsest level.
+    """
 
     letter: str | None = None
     levels: str = "p5"
-    head: str = option("topk", "what leaves the network: topk, decoded or raw")
-    k: int = option(1000, "how many boxes the topk head gives")
+    imgsz: int = 640
+    stride: int = 32
     architecture: Architecture | None = None
-
-    @property
-    def imgsz(self) -> int:
-        """The picture size that the published weights were trained at."""
-        return int(_published()[self.levels]["imgsz"])
+    head: str = option("topk", "what leaves the network: topk, decoded or raw")
+    k: int = option(1000, f"how many boxes the topk head gives, up to {TOPK_LIMIT}")
 
     def bind(self, weights: Weights) -> YOLOv5:
         """With the architecture read: the letter's, or that in the manifest of the weights."""
         if self.head not in HEADS:
             raise ModelError(f"head: found {self.head!r}, expected one of {', '.join(HEADS)}")
+        if not isinstance(self.k, int) or not 1 <= self.k <= TOPK_LIMIT:
+            raise ModelError(f"k: found {self.k!r}, expected 1 to {TOPK_LIMIT}")
         if self.letter is None:
-            lists = weights.facts.get("yaml")
-            if not lists:
-                raise ModelError(
-                    f"{weights.origin}: yolov5 takes its architecture from the manifest beside the .wts, which has none; "
-                    "export it from the checkpoint, or name a letter such as yolov5s"
-                )
-            known = {**lists, "nc": weights.facts.get("nc", lists.get("nc"))}
-            return dataclasses.replace(self, architecture=Architecture.read(known, weights.origin))
+            return self._bind_manifest(weights)
         published = _published()
         depth, width = published["sizes"][self.letter]
         known = {**published[self.levels], "depth_multiple": depth, "width_multiple": width, "nc": -1}
         return dataclasses.replace(self, architecture=Architecture.read(known, "yolov5.yaml"))
+
+    def _bind_manifest(self, weights: Weights) -> YOLOv5:
+        facts = weights.facts
+        lists = facts.get("yaml")
+        if not lists:
+            raise ModelError(
+                f"{weights.origin}: yolov5 takes its architecture from the manifest beside the .wts, which has none; "
+                "export it from the checkpoint, or name a letter such as yolov5s"
+            )
+        architecture = Architecture.read({**lists, "nc": facts.get("nc", lists.get("nc"))}, weights.origin)
+        stride = int(max(facts.get("stride", [self.stride])))
+        trained = facts.get("imgsz", self.imgsz)
+        pixels = max(trained) if isinstance(trained, list) else trained
+        imgsz = -(-pixels // stride) * stride  # upstream rounds up, too
+        return dataclasses.replace(self, architecture=architecture, stride=stride, imgsz=imgsz)
 
 
 @cache
@@ -67,18 +81,16 @@ def _published() -> Any:
     return yaml.safe_load((files(__package__) / "yolov5.yaml").read_text(encoding="utf-8"))
 
 
-VARIANTS = {"yolov5": YOLOv5()} | {
-    f"yolov5{letter}{'6' if levels == 'p6' else ''}": YOLOv5(letter, levels)
-    for levels in ("p5", "p6")
-    for letter in "nsmlx"
-}
+VARIANTS = (
+    {"yolov5": YOLOv5()}
+    | {f"yolov5{letter}": YOLOv5(letter) for letter in "nsmlx"}
+    | {f"yolov5{letter}6": YOLOv5(letter, "p6", imgsz=1280, stride=64) for letter in "nsmlx"}
+)
 
 
 def image(cfg: YOLOv5) -> Image:
-    """The input: 640 pixels, or 1280 for the variants with four levels."""
-    size = cfg.imgsz
-    multiple = 64 if cfg.levels == "p6" else 32
-    return Image(size=size, multiple=multiple, preprocess={"kind": "letterbox", "fill": 114})
+    """The input: RGB pictures between 0 and 1."""
+    return Image(size=cfg.imgsz, multiple=cfg.stride, preprocess={"kind": "letterbox", "fill": 114})
 
 
 @model("yolov5", image=image, task="detect", upstream="ultralytics/yolov5 v6, v7", variants=VARIANTS)
@@ -145,7 +157,7 @@ def _strides(x: Tensor, raw: list[Tensor], weights: Weights, cfg: YOLOv5) -> lis
         return [int(value) for value in stride]
     # The sizes are dynamic: a small network with fixed ones tells.
     probe = Network(weights)
-    size = 8 * image(cfg).multiple
+    size = 8 * cfg.stride
     fixed = probe.input("images", (1, x.shape[1], size, size))
     sizes = yolov5(probe.root, fixed, dataclasses.replace(cfg, head="raw"))
     return [size // level.shape[2] for level in sizes.values()]

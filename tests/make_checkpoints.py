@@ -1,6 +1,6 @@
 """Save checkpoints as the upstream projects do, and beside each the state dict that PyTorch itself gives.
 
-    python make_checkpoints.py FOLDER
+    python -m tests.make_checkpoints FOLDER
 
 A process of its own, so that the tests never import the classes of what they read.
 """
@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from upstream import architecture_file, yolov5_package
+
+from tests.upstream import architecture_file, yolov5_package
 
 
 def save(folder: Path, name: str, module: nn.Module, content: object, **options: bool) -> None:

@@ -33,8 +33,8 @@ UPSTREAM = {
 def upstream(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with what each of `UPSTREAM` saves, as `x.pt`, and its own state dict, as `x.expected`."""
     folder = tmp_path_factory.mktemp("upstream")
-    script = Path(__file__).with_name("make_checkpoints.py")
-    result = subprocess.run([sys.executable, "-W", "ignore", script, folder], capture_output=True, text=True)
+    words: list[str | Path] = [sys.executable, "-W", "ignore", "-m", "tests.make_checkpoints", folder]
+    result = subprocess.run(words, capture_output=True, text=True, cwd=Path(__file__).parents[1])
     assert result.returncode == 0, result.stderr
     return folder
 

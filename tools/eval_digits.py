@@ -1,6 +1,10 @@
 """mAP of a digit detector over the held-out composites, by pycocotools.
 
-python -m tools.eval_digits tools/digits/digits.pt --runner torch
+    python -m tools.eval_digits tools/digits/digits.pt --runner torch
+    python -m tools.eval_digits tools/digits/digits.pt --runner reference
+
+`torch` is the PyTorch model itself; `reference` is the network that TensorRT is given, executed by the reference
+runtime: the checkpoint exported to a .wts, the network defined from that.
 """
 
 from __future__ import annotations
@@ -9,6 +13,7 @@ import argparse
 import contextlib
 import io
 import json
+import tempfile
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +21,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from tools.digits_data import held_out
+import wtsnet
+from tools.digits_data import SIZE, held_out
+from wtsnet.checkpoint import export
 from wtsnet.decode.boxes import detections_from_predictions
+from wtsnet.preprocess import to_input
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -67,6 +75,20 @@ def torch_predictor(model: torch.nn.Module, confidence: float = CONFIDENCE) -> P
         with torch.inference_mode():
             predictions = model(x).float().cpu().numpy()
         return found(predictions, confidence)
+
+    return predict
+
+
+def reference_predictor(checkpoint: Path, size: int = SIZE, confidence: float = CONFIDENCE) -> Predict:
+    """What `evaluate` takes, from the network that the exported checkpoint defines; pictures are (size, size, 3)."""
+    with tempfile.TemporaryDirectory() as folder:
+        weights = Path(folder) / "digits.wts"
+        export(checkpoint, weights)
+        network = wtsnet.define("yolov5", weights, imgsz=size, batch=(1, BATCH, BATCH), head="decoded")
+    runner = wtsnet.ReferenceRunner(network.trt)
+
+    def predict(images: list[Image]) -> list[Found]:
+        return found(runner(images=to_input(images))["predictions"], confidence)
 
     return predict
 
@@ -133,10 +155,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print the figures as one line of JSON."""
     parser = argparse.ArgumentParser(description="mAP over the held-out composites.")
     parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("--runner", choices=["torch"], default="torch")
+    parser.add_argument("--runner", choices=["torch", "reference"], default="torch")
     parser.add_argument("--count", type=int, default=500)
     options = parser.parse_args(arguments)
-    predictors = {"torch": lambda: torch_predictor(load_checkpoint(options.checkpoint))}
+    predictors = {
+        "torch": lambda: torch_predictor(load_checkpoint(options.checkpoint)),
+        "reference": lambda: reference_predictor(options.checkpoint),
+    }
     figures = evaluate(predictors[options.runner](), options.count)
     print(json.dumps({"runner": options.runner, "count": options.count, **figures}))
 

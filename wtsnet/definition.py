@@ -6,7 +6,7 @@ from operator import index
 from typing import TYPE_CHECKING, Any
 
 from wtsnet.errors import ModelError
-from wtsnet.network import Network
+from wtsnet.network import Network, Tensor
 from wtsnet.registry import find
 from wtsnet.weights import Weights
 
@@ -53,8 +53,9 @@ def define(
     height, width = _sizes(model, image, imgsz)
     x = net.input(image.name, (_range("batch", batch), image.channels, height, width))
     for name, output in entry.add_to(net.root, net.root.compute(x), config).items():
-        floating = output.dtype in ("float16", "bfloat16")
-        net.output(name, net.root.cast(output, "float32") if floating else output)
+        if isinstance(output, Tensor) and output.dtype in ("float16", "bfloat16"):
+            output = net.root.cast(output, "float32")
+        net.output(name, output)
     net.weights.check_used()
     net.facts |= {
         "task": entry.task,

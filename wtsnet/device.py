@@ -52,13 +52,19 @@ def driver() -> Driver:
     except OSError:
         return Driver(None, f"no NVIDIA driver ({name} is not there)")
     if code := cuda.cuInit(0):
+        if code == 100:  # CUDA_ERROR_NO_DEVICE, also where CUDA_VISIBLE_DEVICES hides them
+            return Driver(_version(cuda), "no CUDA device")
         return Driver(None, f"the NVIDIA driver does not start (cuInit: error {code})")
+    count = ctypes.c_int()
+    cuda.cuDeviceGetCount(ctypes.byref(count))
+    gpus = tuple(_gpu(cuda, index) for index in range(count.value))
+    return Driver(_version(cuda), "" if gpus else "no CUDA device", gpus)
+
+
+def _version(cuda: ctypes.CDLL) -> str:
     number = ctypes.c_int()
     cuda.cuDriverGetVersion(ctypes.byref(number))
-    version = f"{number.value // 1000}.{number.value % 1000 // 10}"
-    cuda.cuDeviceGetCount(ctypes.byref(number))
-    gpus = tuple(_gpu(cuda, index) for index in range(number.value))
-    return Driver(version, "" if gpus else "no CUDA device", gpus)
+    return f"{number.value // 1000}.{number.value % 1000 // 10}"
 
 
 def _gpu(cuda: ctypes.CDLL, index: int) -> Gpu:

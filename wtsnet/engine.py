@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from wtsnet.runtime import Runner
 
 # What TensorRT-RTX runs on when no target was named.
-_RTX_CAPABILITIES = {(8, 0), (8, 6), (8, 7), (8, 9), (12, 0), (12, 1)}
+RTX_CAPABILITIES = {(8, 0), (8, 6), (8, 7), (8, 9), (12, 0), (12, 1)}
 
 
 class Engine:
@@ -73,8 +73,9 @@ class Engine:
                     write_wts(wts[0], self._weights.flat())
                     weights = WtsRef(file=beside.name, sha256=sha256(wts[0]))
                 else:
-                    named = self.manifest.weights
-                    weights = {**named, "file": _relative(self._file(named["file"]), target.parent)}
+                    named = self.manifest.weights["file"]
+                    file = None if named is None else _relative(self._file(named), target.parent)
+                    weights = WtsRef(file=file, sha256=self.manifest.weights["sha256"])
                 manifest = replace(
                     self.manifest,
                     model=_renamed(self.manifest.model, lambda name: _relative(self._file(name), target.parent)),
@@ -122,8 +123,10 @@ class Engine:
         return found
 
     def _checked_weights(self) -> Path:
-        expected = self.manifest.weights["sha256"]
-        found = self._checked_file(self.manifest.weights["file"], "the weights that the plan was built from")
+        name, expected = self.manifest.weights["file"], self.manifest.weights["sha256"]
+        if name is None:
+            raise EngineError(f"{self.path}: the reference runner needs weights, and the manifest names no .wts")
+        found = self._checked_file(name, "the weights that the plan was built from")
         if (actual := sha256(found)) != expected:
             raise EngineError(
                 f"{found}: found sha256 {actual[:12]}…, expected {expected[:12]}…: "
@@ -138,8 +141,8 @@ class Engine:
             fits = gpu.target in manifest.target or ("ampere_plus" in manifest.target and gpu.capability >= (8, 0))
             expected = ", ".join(manifest.target)
         elif manifest.tensorrt["flavour"] == "tensorrt_rtx":
-            fits = gpu.capability in _RTX_CAPABILITIES
-            expected = ", ".join(f"sm{major}{minor}" for major, minor in sorted(_RTX_CAPABILITIES))
+            fits = gpu.capability in RTX_CAPABILITIES
+            expected = ", ".join(f"sm{major}{minor}" for major, minor in sorted(RTX_CAPABILITIES))
         else:
             built_on = manifest.gpu
             fits = built_on is not None and built_on["compute_capability"] == "{}.{}".format(*gpu.capability)
@@ -181,7 +184,8 @@ def load(path: str | os.PathLike[str]) -> Engine:
     expected = manifest.plan["sha256"]
     if (actual := hashlib.sha256(plan).hexdigest()) != expected:
         raise EngineError(
-            f"{path}: found sha256 {actual[:12]}…, expected {expected[:12]}…: the plan changed since its manifest was written"
+            f"{path}: found sha256 {actual[:12]}…, expected {expected[:12]}…: "
+            "the plan changed since its manifest was written"
         )
     if problem := _release_problem(manifest):
         raise EngineError(f"{path}: {problem}")

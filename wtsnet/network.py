@@ -11,6 +11,7 @@ an ITensor, and `Scope.emit` adds any of its layers in the middle of a model.
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,8 +37,8 @@ class Network:
 
     Args:
         weights: a .wts path, a mapping of names to arrays, or a `Weights`.
-        precision: "fp32", "fp16" or "bf16" (or "float32" …): the dtype that `Scope.compute` casts to. A layer runs in the dtype
-            of its input, and its weights are converted to it.
+        precision: "fp32", "fp16" or "bf16" (or "float32" …): the dtype that `Scope.compute` casts to. A layer runs in
+            the dtype of its input, and its weights are converted to it.
         fold_bn: whether `ops.conv_bn` multiplies a batch norm into the convolution before it.
 
     Attributes:
@@ -67,7 +68,10 @@ class Network:
         self.facts: dict[str, Any] = {}
         self.profile: dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = {}
         self._names: dict[str, int] = {}
-        self._alive: list[Any] = []  # arrays that TensorRT reads until the engine is built
+        # Arrays that TensorRT reads until the engine is built. They belong to the definition and not to this object,
+        # which whoever goes on with the definition alone may have dropped.
+        self._alive: list[Any] = []
+        weakref.finalize(self.trt, self._alive.clear).atexit = False
 
     @property
     def root(self) -> Scope:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from wtsnet.runtime import Runner
 
 
+_HEADS = ("topk", "decoded", "raw")
+
+
 class Predictor:
     """Results for pictures, from an engine and a runner of it.
 
@@ -44,11 +47,16 @@ class Predictor:
         if not manifest.preprocess:
             raise ManifestError(f"{engine.path or manifest.model}: the model does not take pictures")
         self.task = str(manifest.decode.get("task"))
-        if self.task not in ("detect", "classify"):
-            raise ManifestError(f"{engine.path}: task: found {self.task!r}, expected detect or classify")
+        head = manifest.decode.get("head")
+        if self.task != "classify" and (self.task != "detect" or head not in _HEADS):
+            raise ManifestError(
+                f"{engine.path or manifest.model}: decode: found task {self.task!r} and head {head!r}, "
+                f"expected classify, or detect and one of {', '.join(_HEADS)}"
+            )
         self._runner = runner
         self._preprocess = Preprocess.from_dict(manifest.preprocess)
         self._input = manifest.inputs[0]
+        self._outputs = [output["name"] for output in manifest.outputs]
         self._decode = manifest.decode
         self._names = manifest.names or None
         self._conf = conf
@@ -65,7 +73,7 @@ class Predictor:
             if short > 0:  # the engine takes no fewer: the last picture again
                 batch = np.concatenate([batch, np.repeat(batch[-1:], short, axis=0)])
             outputs = self._runner(**{self._input["name"]: batch})
-            yield from self._results({name: array[: len(places)] for name, array in outputs.items()}, places)
+            yield from self._results({name: outputs[name][: len(places)] for name in self._outputs}, places)
 
     def _results(
         self, outputs: Mapping[str, NDArray[Any]], places: Sequence[Letterbox | None]

@@ -85,7 +85,7 @@ class Model:
         for name, value in options.items():
             if name not in known:
                 has = f"it has {', '.join(known)}" if known else "it has none"
-                raise ModelError(f"{self.name}: unknown option {name!r}{nearest(name, known)} ({has})")
+                raise ModelError(f"{self.name}: unknown option {name!r}{nearest(name, (*known, *_GENERAL))} ({has})")
             if not _same_kind(value, known[name]):
                 expected = type(known[name]).__name__
                 raise ModelError(f"{self.name}: {name}: found {value!r}, expected {expected} as in {known[name]!r}")
@@ -137,6 +137,10 @@ def _same_kind(value: Any, default: Any) -> bool:
     if default is None:
         return True
     return type(value) is type(default) or (type(default) is float and type(value) is int)
+
+
+# What `define` takes for every model.
+_GENERAL = ("batch", "imgsz", "precision", "fold_bn")
 
 
 def option(default: Any, help: str) -> Any:

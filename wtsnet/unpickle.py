@@ -235,14 +235,14 @@ def _end(data: bytes | mmap, start: int) -> int:
     while True:
         position = run.end() if (run := _RUN.match(data, position)) else position
         code = data[position : position + 1]
+        if not code:
+            raise CheckpointError("its pickle is cut short")
         if code == b".":
             return position + 1
         opcode = _OPCODES.get(code.decode("latin1"))
-        if code and not (opcode and opcode.arg):
+        if not opcode or not opcode.arg:
             raise CheckpointError(f"its pickle is malformed at byte {position:,}")
-        position, memo = _step(data, position + 1, code, opcode.arg.n if opcode and opcode.arg else 0)
-        if not code or position > len(data):
-            raise CheckpointError("its pickle is cut short")
+        position, memo = _step(data, position + 1, code, opcode.arg.n)
         if memo > len(data):
             raise CheckpointError(f"its pickle is malformed: memo entry {memo:,} in {len(data):,} bytes")
 

@@ -6,8 +6,10 @@ given, in the reference runtime, on the same input and compares each module's ou
 
 from __future__ import annotations
 
+import os
 import re
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +18,9 @@ import numpy as np
 from wtsnet.definition import define
 from wtsnet.errors import VerifyError
 from wtsnet.registry import find
+from wtsnet.runtime.reference import reference_runner
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
@@ -92,21 +94,20 @@ def verify(
         progress: called with ("comparing", comparisons done, comparisons) as they go on.
 
     Raises:
-        VerifyError: the golden file can't be read, or nothing in it can be compared with the network.
+        VerifyError: the golden file can't be read, or none of its modules is one of the network's.
+        RunnerError: torch is not installed, or its device is not there.
     """
-    from wtsnet.reference import ReferenceRunner  # torch is loaded no earlier than it is needed
-
     with _open(golden) as file:
-        inputs = {name.removeprefix("input/"): file[name] for name in file.files if name.startswith("input/")}
+        inputs = {key: _array(file, key, golden) for key in file.files if key.startswith("input/")}
         net = define(model, weights, **_fitting_options(model, inputs, golden, options))
-        wanted = _wanted(net, file.files)
+        wanted = _wanted(net, file.files, golden, options.get("head", "decoded") == "decoded")
         given = dict(zip(net.profile, inputs.values(), strict=True))  # one each: the names may differ
         report = Report(TOLERANCES[net.precision] if tolerance is None else tolerance)
         errors: dict[str, Row] = {}
-        with ReferenceRunner(net.trt, device) as runner:
+        with reference_runner(net.trt, device) as runner:
             for tensor, value in runner.trace(given, list(wanted)):
                 for key in wanted.get(tensor, ()):
-                    errors[key] = _compared(key, value.float().cpu().numpy(), file[key])
+                    errors[key] = _compared(key, value.float().cpu().numpy(), _array(file, key, golden))
                     if progress is not None:
                         progress("comparing", len(errors), sum(map(len, wanted.values())))
     for key in file.files:
@@ -115,15 +116,29 @@ def verify(
         elif not key.startswith("input/"):
             report.skipped.append(_title(key))
     if not report.rows:
-        raise VerifyError(f"{golden}: none of its {len(report.skipped)} modules is one of {model}'s")
+        raise VerifyError(f"{golden}: found nothing to compare but inputs, expected modules or outputs")
     return report
 
 
 def _open(golden: str | os.PathLike[str]) -> Any:
     try:
-        return np.load(golden, allow_pickle=False)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise VerifyError(f"{golden}: can't be read as a golden file ({error})") from None
+        file = np.load(golden, allow_pickle=False)
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+        raise VerifyError(f"{os.fspath(golden)}: can't be read as a golden file ({error})") from None
+    if not isinstance(file, np.lib.npyio.NpzFile):
+        raise VerifyError(f"{os.fspath(golden)}: found a single array, expected the .npz of tools/record.py")
+    return file
+
+
+def _array(file: Any, key: str, golden: str | os.PathLike[str]) -> NDArray[Any]:
+    """An array of the golden file, which is read only now."""
+    try:
+        array: NDArray[Any] = file[key]
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise VerifyError(f"{os.fspath(golden)}: {key}: can't be read ({error})") from None
+    if array.dtype.kind not in "fiub":
+        raise VerifyError(f"{os.fspath(golden)}: {key}: found values of type {array.dtype}, expected numbers")
+    return array
 
 
 def _fitting_options(
@@ -141,8 +156,13 @@ def _fitting_options(
     return {**known, **options}
 
 
-def _wanted(net: Network, keys: list[str]) -> dict[str, list[str]]:
-    """Which golden arrays each of the network's tensors is to be compared with."""
+def _wanted(net: Network, keys: list[str], golden: Any, outputs_too: bool) -> dict[str, list[str]]:
+    """Which golden arrays each of the network's tensors is to be compared with. The outputs are not where another head
+    was asked for than the one that gives what PyTorch's gives.
+
+    Raises:
+        VerifyError: there are modules, and none of them is in the network.
+    """
     wanted: dict[str, list[str]] = {}
     for key in keys:
         if key.startswith("module/"):
@@ -151,7 +171,10 @@ def _wanted(net: Network, keys: list[str]) -> dict[str, list[str]]:
             index = int(match["call"] or 1) - 1 if match else 0
             if index < len(calls):
                 wanted.setdefault(calls[index].name, []).append(key)
-    outputs = [net.trt.get_output(i).name for i in range(net.trt.num_outputs)]
+    modules = sum(key.startswith("module/") for key in keys)
+    if modules and not wanted:
+        raise VerifyError(f"{golden}: of another model: none of its {modules} modules is in the network")
+    outputs = [net.trt.get_output(i).name for i in range(net.trt.num_outputs if outputs_too else 0)]
     for name, key in zip(outputs, (key for key in keys if key.startswith("output/")), strict=False):
         wanted.setdefault(name, []).append(key)
     return wanted

@@ -416,8 +416,6 @@ def _float32(values: Any) -> memoryview | bytes | bytearray:
     native = "<f" if sys.byteorder == "little" else ">f"
     if view.format in ("f", "@f", "=f", native):
         return view.cast("B") if view.c_contiguous and view.nbytes else view.tobytes()
-    if struct.calcsize(view.format) != view.itemsize:
-        raise TypeError(f"expected numbers, found items of format {view.format!r} with {view.itemsize} bytes")
     return _packed(value for (value,) in struct.iter_unpack(view.format, view.tobytes()))
 
 

@@ -58,7 +58,7 @@ def upstream() -> Iterator[Any]:
             library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         SCHEMAS.append(library)
     unneeded = {name: ModuleType(name) for name in ("pkg_resources", "seaborn")}
-    unneeded["pkg_resources"].parse_version = Version  # type: ignore[attr-defined]  # a stand-in grows what it needs
+    vars(unneeded["pkg_resources"])["parse_version"] = Version
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         patch.setenv("YOLO_AUTOINSTALL", "False")

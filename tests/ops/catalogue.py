@@ -42,9 +42,7 @@ class Example:
 
     def specs(self, dtype: str = "float32") -> list[Spec]:
         names = {"float": dtype, "positive": dtype, "bool": "bool"}
-        return [
-            (sizes, names.get(str(kind), "int32")) for sizes, kind in zip(self.sizes, self.kinds, strict=False)
-        ]
+        return [(sizes, names.get(str(kind), "int32")) for sizes, kind in zip(self.sizes, self.kinds, strict=False)]
 
     def inputs(self, batch: int, dtype: torch.dtype = torch.float32) -> list[torch.Tensor]:
         """Values for every input, with this size where the batch is dynamic."""
@@ -129,9 +127,7 @@ EXAMPLES: dict[str, Example] = {
     "glu": _module("glu", nn.GLU(1), 1),
     # conv
     "conv": _module("conv", nn.Conv2d(6, 4, 3, padding=1), 4, 3, 1, 1),
-    "conv_bn": Example(
-        lambda s, x: ops.conv_bn(s / "conv", s, x, 4, 3), CONV_BN, weights=CONV_BN_WEIGHTS
-    ),
+    "conv_bn": Example(lambda s, x: ops.conv_bn(s / "conv", s, x, 4, 3), CONV_BN, weights=CONV_BN_WEIGHTS),
     "conv_transpose": _module("conv_transpose", nn.ConvTranspose2d(6, 4, 3, 2), 4, 3, 2),
     # create
     "arange": Example(lambda s, x, **k: ops.arange(s, x.dims[0], x.dtype, **k), lambda x: torch.arange(len(x)) * 1.0),

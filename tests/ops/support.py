@@ -127,19 +127,22 @@ def check(
 def check_sizes(
     op: Callable[..., Any],
     twin: Callable[..., Any],
-    sizes: Sequence[Size] | Sequence[Sequence[Size]],
-    *shapes: Sequence[int] | Sequence[Sequence[int]],
+    sizes: Sequence[Any],
+    *shapes: Sequence[Any],
     tol: float = 1e-6,
     weights: Mapping[str, torch.Tensor] | None = None,
     named: str | None = PATH,
     **options: Any,
 ) -> OneOp:
-    """The same for one network with dynamic sizes, run with several shapes. Several inputs come as lists."""
+    """The same for one network with dynamic sizes, run with several shapes.
+
+    `sizes` are the input's Sizes and each of `shapes` its shape; of several inputs, a list of such.
+    """
     many = isinstance(sizes, list)
-    specs = [(tuple(one), "float32") for one in (sizes if many else [sizes])]  # type: ignore[arg-type]
-    made = OneOp(op, *specs, weights=weights_of(twin, weights), named=named, **options)  # type: ignore[arg-type]
+    specs: list[Spec] = [(tuple(one), "float32") for one in (sizes if many else [sizes])]
+    made = OneOp(op, *specs, weights=weights_of(twin, weights), named=named, **options)
     for shape in shapes:
-        every: Any = shape if many else [shape]
+        every = shape if many else [shape]
         compare(made, twin, [values(*one, seed=i) for i, one in enumerate(every)], tol)
     return made
 

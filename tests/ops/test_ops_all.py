@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 from typing import Any
 
 import pytest
 import torch
-from torch import nn
 
 from tests.ops.catalogue import EXAMPLES, Example
 from tests.ops.support import PATH, OneOp, build, close, compare, dead_layers, layers, producer, weights_of

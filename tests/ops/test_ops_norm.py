@@ -53,8 +53,8 @@ def test_layer_norm(shape: tuple[int, ...], affine: bool) -> None:
     x = values(*shape) * 3 + 1
     for count in range(1, len(shape)):
         twin = filled(nn.LayerNorm(shape[-count:], eps=1e-4, elementwise_affine=affine))
-        check(lambda s, x, n=count: ops.layer_norm(s, x, n, 1e-4, affine), twin, x)
-        check(lambda s, x, n=count: ops.layer_norm(s, x, shape[-n:], 1e-4, affine), twin, x)
+        check(lambda s, x, n=count: ops.layer_norm(s, x, n, 1e-4, affine), twin, x, tol=2e-6)
+        check(lambda s, x, n=count: ops.layer_norm(s, x, shape[-n:], 1e-4, affine), twin, x, tol=2e-6)
 
 
 def test_layer_norm_without_bias() -> None:
@@ -74,12 +74,13 @@ def test_layer_norm_with_dynamic_sizes() -> None:
     build(one.net)
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("groups", [1, 2, 6])
+@pytest.mark.parametrize(
+    ("shape", "groups"),
+    [(shape, n) for shape in SHAPES for n in (1, 2, 6) if len(shape) > 2 or n < 6],  # torch refuses groups of one value
+    ids=str,
+)
 @pytest.mark.parametrize("affine", [True, False])
 def test_group_norm(shape: tuple[int, ...], groups: int, affine: bool) -> None:
-    if len(shape) == 2 and groups == 6:
-        pytest.skip("torch refuses groups of one value")
     twin = filled(nn.GroupNorm(groups, 6, eps=1e-4, affine=affine))
     check(lambda s, x: ops.group_norm(s, x, groups, 1e-4, affine), twin, values(*shape) * 3 + 1, tol=2e-6)
 
@@ -119,8 +120,12 @@ def test_instance_norm_with_dynamic_sizes() -> None:
 @pytest.mark.parametrize("affine", [True, False])
 def test_rms_norm(shape: tuple[int, ...], affine: bool) -> None:
     for scale in (1, 1e-3):
-        check(lambda s, x: ops.rms_norm(s, x, affine=affine), filled(nn.RMSNorm(6, None, affine)), values(*shape) * scale)
-        check(lambda s, x: ops.rms_norm(s, x, 1e-2, affine), filled(nn.RMSNorm(6, 1e-2, affine)), values(*shape) * scale)
+        check(
+            lambda s, x: ops.rms_norm(s, x, affine=affine), filled(nn.RMSNorm(6, None, affine)), values(*shape) * scale
+        )
+        check(
+            lambda s, x: ops.rms_norm(s, x, 1e-2, affine), filled(nn.RMSNorm(6, 1e-2, affine)), values(*shape) * scale
+        )
 
 
 @pytest.mark.parametrize("affine", [True, False])
@@ -132,7 +137,9 @@ def test_rms_norm_of_halves_whose_squares_overflow(affine: bool, dtype: torch.dt
     assert f"torch.{one.outputs[0].dtype}" == str(dtype)
     with torch.inference_mode():
         expected = twin(x).float()
-    assert (one(x)[0].float() - expected).abs().max() <= (1e-3 if dtype == torch.float16 else 1e-2) * expected.abs().max()
+    assert (one(x)[0].float() - expected).abs().max() <= (
+        1e-3 if dtype == torch.float16 else 1e-2
+    ) * expected.abs().max()
     small = (values(3, 6) * 1e-4).to(dtype)
     compare_small = one(small)[0].float() - twin(small).float()
     assert compare_small.abs().max() <= 1e-2

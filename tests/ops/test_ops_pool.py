@@ -48,6 +48,8 @@ def test_avg_pool_anywhere(part: int) -> None:
     dice = random.Random(part)
     for sizes, given in list(configurations(320))[part::4]:
         k, stride, pad, ceil_mode = given.values()
+        if len(sizes) == 3 and any(n < w for n, w in zip(sizes, k, strict=True)):
+            continue  # torch's three-dimensional mean refuses a window that fits with the padding alone
         counted = dice.random() < 0.5
         divisor = dice.choice((None, None, 1, 7)) if len(sizes) > 1 else None
         extra = {} if divisor is None else {"divisor_override": divisor}
@@ -63,14 +65,15 @@ def test_a_window_may_start_only_inside() -> None:
             check(lambda s, x, op=op: op(s, x, 2, 3, 1, True), twin(2, 3, 1, ceil_mode=True), values(1, 2, size))
 
 
-def test_no_layer_but_the_pooling_where_it_does() -> None:
+def test_means_are_corrected_only_where_they_must_be() -> None:
     for op, count in (
         (lambda s, x: ops.avg_pool(s, x, 3, 2, 1), 1),
-        (lambda s, x: ops.avg_pool(s, x, 3, 3, 1, ceil_mode=True), 1),
+        (lambda s, x: ops.avg_pool(s, x, 3, 2, 1, ceil_mode=True), 1),
+        (lambda s, x: ops.avg_pool(s, x, 2, 2, ceil_mode=True, count_include_pad=False), 1),
+        (lambda s, x: ops.adaptive_avg_pool(s, x, 3), 1),
         (lambda s, x: ops.avg_pool(s, x, 2, 2, ceil_mode=True), 3),
-        (lambda s, x: ops.adaptive_avg_pool(s, x, (3, 1)), 1),
     ):
-        assert len(layers(OneOp(op, values(1, 2, 7 if count == 3 else 9, 6)).net)) == count
+        assert len(layers(OneOp(op, values(1, 2, 9, 9)).net)) == count
 
 
 @pytest.mark.parametrize("rank", [1, 2, 3])

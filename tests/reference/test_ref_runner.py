@@ -255,3 +255,10 @@ def test_a_network_that_tensorrt_refuses(net: Any) -> None:
     layer.get_output(0).name = "wrong"
     with pytest.raises(RunnerError, match="tensor 'wrong' has no shape: TensorRT refuses"):
         ReferenceRunner(net.trt)
+
+
+def test_two_runners_of_one_network(net: Any) -> None:
+    """The second reads layers that the first has downcast and still holds."""
+    net.mark(relu(net, net.input(f32([0]))))
+    first, second = net.runner(), net.runner()
+    assert first(x0=[3])["y0"] == second(x0=[3])["y0"] == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -40,8 +41,14 @@ def run_app(app: typer.Typer) -> None:
     """Run a command line; its errors are one line, and it ends the process with its exit status."""
     try:
         status = app(standalone_mode=False)
+        sys.stdout.flush()
     except WtsnetError as error:
         _fail(str(error))
+    except BrokenPipeError:  # the reader of our output, such as `head`, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
+        sys.exit(1)
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(130)
     except Exception as error:
         # Usage errors are the parser's own; they know how to put themselves in a line.
         if not hasattr(error, "format_message"):
@@ -49,8 +56,6 @@ def run_app(app: typer.Typer) -> None:
         if not error.format_message():  # no command: the help was printed
             sys.exit(2)
         _fail(error.format_message())
-    except KeyboardInterrupt:
-        sys.exit(130)
     sys.exit(status if isinstance(status, int) else 0)
 
 

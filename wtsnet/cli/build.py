@@ -20,7 +20,9 @@ from wtsnet.cli.options import (
     late_progress,
     model_options,
 )
+from wtsnet.errors import EngineError
 from wtsnet.manifest import manifest_path
+from wtsnet.registry import split
 
 
 def build(
@@ -50,9 +52,11 @@ def build(
 ) -> None:
     """Build a plan from a .wts, and write a manifest beside it. With TensorRT-RTX this needs no GPU.
 
-    Example: wtsnet build yolov5s -w yolov5s.wts -o yolov5s.plan --precision fp16 --target sm89
+    Example: wtsnet build yolov5s -w yolov5s.wts --precision fp16 --target sm89
     """
-    target_path = out or Path(f"{model.rpartition(':')[2]}.plan")
+    plan = out or Path(f"{split(model)[1]}.plan")
+    if not plan.absolute().parent.is_dir():
+        raise EngineError(f"{plan}: can't be written (there is no folder {plan.parent})")
     began = perf_counter()
     with late_progress() as progress:
         engine = build_engine(
@@ -66,11 +70,10 @@ def build(
             progress=progress,
             **model_options(batch, imgsz, precision, head, fold_bn, set_),
         )
-    engine.save(target_path)
+    engine.save(plan)
     manifest = engine.manifest
     takes = ", ".join(f"{t['name']} {t['dtype']} {t['shape']}" for t in manifest.inputs)
     gives = ", ".join(f"{t['name']} {t['dtype']} {t['shape']}" for t in manifest.outputs)
-    print(
-        f"{target_path}: {len(engine.plan):,} bytes in {perf_counter() - began:.2f} s, {manifest_path(target_path).name}"
-    )
+    seconds = perf_counter() - began
+    print(f"{plan}: {len(engine.plan):,} bytes in {seconds:.2f} s, and {manifest_path(plan).name} beside it")
     print(f"{takes} -> {gives}")

@@ -9,12 +9,11 @@ import platform
 from functools import partial
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.table import Table
-
 from wtsnet import __version__
 from wtsnet import trt as tensorrt
+from wtsnet.cli.options import print_columns
 from wtsnet.device import Driver, driver
+from wtsnet.engine import RTX_CAPABILITIES
 from wtsnet.errors import WtsnetError
 
 if TYPE_CHECKING:
@@ -27,24 +26,16 @@ def doctor() -> None:
     Example: wtsnet doctor
     """
     gpus = driver()
-    found = Table(box=None, pad_edge=False, show_header=False)
-    found.add_row(
-        "wtsnet", f"{__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}"
-    )
-    for name in (*tensorrt.FLAVOURS, "torch", "pycuda"):
-        found.add_row(name, _installed(name))
-    found.add_row("driver", f"CUDA {gpus.cuda}" if gpus.cuda else gpus.problem)
-    for gpu in gpus.gpus:
-        found.add_row(f"GPU {gpu.index}", f"{gpu.name}, {gpu.target}, {gpu.memory / 2**30:.0f} GiB")
+    system = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"
+    found = [("wtsnet", f"{__version__}, {system}")]
+    found += [(name, _installed(name)) for name in (*tensorrt.FLAVOURS, "torch", "pycuda")]
+    found.append(("driver", ", ".join(filter(None, (gpus.cuda and f"CUDA {gpus.cuda}", gpus.problem)))))
+    found += [(f"GPU {gpu.index}", f"{gpu.name}, {gpu.target}, {gpu.memory / 2**30:.0f} GiB") for gpu in gpus.gpus]
     if wanted := os.environ.get("WTSNET_TENSORRT"):
-        found.add_row("WTSNET_TENSORRT", wanted)
-    works = Table(box=None, pad_edge=False, show_header=False)
-    for what, problem in _abilities(gpus):
-        works.add_row("yes" if not problem else "no", what, problem)
-    console = Console()
-    console.print(found)
-    console.print()
-    console.print(works)
+        found.append(("WTSNET_TENSORRT", wanted))
+    print_columns(found)
+    print()
+    print_columns([("no" if problem else "yes", what, problem) for what, problem in _abilities(gpus)])
 
 
 def _abilities(gpus: Driver) -> list[tuple[str, str]]:
@@ -62,9 +53,9 @@ def _abilities(gpus: Driver) -> list[tuple[str, str]]:
 
 
 def _unfit(gpus: Driver) -> str:
-    capability = gpus.gpus[0].capability
-    if tensorrt.flavour() == "tensorrt_rtx" and capability[0] in (9, 10):
-        return f"TensorRT-RTX does not run on {gpus.gpus[0].target} (data-centre GPUs): install tensorrt there"
+    gpu = gpus.gpus[0]
+    if tensorrt.flavour() == "tensorrt_rtx" and gpu.capability not in {(7, 5), *RTX_CAPABILITIES}:
+        return f"TensorRT-RTX does not run on {gpu.name} ({gpu.target}); install tensorrt"
     return ""
 
 
@@ -73,16 +64,16 @@ def _problem(attempt: Callable[[], object], remedy: str = "") -> str:
         attempt()
     except WtsnetError as error:
         return str(error)
-    except ImportError as error:
-        return f"{error}; {remedy}"
+    except Exception as error:  # a damaged installation raises what it likes
+        return f"{' '.join(str(error).split())}; {remedy}"
     return ""
 
 
 def _installed(name: str) -> str:
     try:
-        return str(importlib.import_module(name).__version__)
-    except ImportError as error:
+        module = importlib.import_module(name)
+        # pycuda keeps its version elsewhere
+        return str(getattr(module, "__version__", None) or importlib.metadata.version(name))
+    except Exception as error:  # a damaged installation raises what it likes
         missing = isinstance(error, ModuleNotFoundError) and error.name == name
-        return "not installed" if missing else f"does not import: {error}"
-    except AttributeError:  # pycuda keeps its version elsewhere
-        return importlib.metadata.version(name)
+        return "not installed" if missing else f"does not import: {' '.join(str(error).split())}"

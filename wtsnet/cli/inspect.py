@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 import yaml
-from rich.console import Console
-from rich.table import Table
 
+from wtsnet.cli.options import print_columns
 from wtsnet.errors import ManifestError
+from wtsnet.files import sha256
 from wtsnet.manifest import PlanManifest, WeightsManifest, manifest_path, read_manifest
 from wtsnet.wts import read_wts
 
@@ -26,11 +26,15 @@ def inspect(
 
     Example: wtsnet inspect yolov5s.wts
     """
+    if not file.exists():
+        raise ManifestError(f"{file}: no such file")
     beside = manifest_path(file)
     if file.suffix in (".yaml", ".yml"):
         _show(read_manifest(file), full)
     elif beside.exists() and isinstance(manifest := read_manifest(beside), PlanManifest):
         _show(manifest, full)
+        if sha256(file) != manifest.plan["sha256"]:
+            print(f"note: {file} changed since its manifest was written")
     elif file.suffix in (".plan", ".engine", ".trt"):
         raise ManifestError(f"{beside}: not there, and a plan without its manifest can't be described")
     else:
@@ -62,9 +66,8 @@ def _show(manifest: WeightsManifest | PlanManifest, full: bool) -> None:
         rows = [(name, "×".join(map(str, e["shape"])), e["dtype"]) for name, e in manifest.entries.items()]
         _table(("entry", "shape", "dtype"), rows, full)
         return
-    print(
-        f"plan of {manifest.model}: {manifest.plan['bytes']:,} bytes, built by {manifest.tensorrt['flavour']} {manifest.tensorrt['version']}"
-    )
+    built = f"{manifest.tensorrt['flavour']} {manifest.tensorrt['version']}"
+    print(f"plan of {manifest.model}: {manifest.plan['bytes']:,} bytes, built by {built}")
     target = ", ".join(manifest.target) or (manifest.gpu["name"] if manifest.gpu else "TensorRT's default")
     print(f"target: {target}; flags: {', '.join(manifest.flags) or 'none'}")
     print(f"weights: {manifest.weights['file']} (sha256 {manifest.weights['sha256'][:12]}…)")
@@ -91,10 +94,7 @@ def _facts(manifest: WeightsManifest) -> None:
 
 
 def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]], full: bool) -> None:
-    table = Table(*header, box=None, pad_edge=False)
     shown = rows if full else rows[:12]
-    for row in shown:
-        table.add_row(*row)
-    Console().print(table)
+    print_columns([header, *shown])
     if len(rows) > len(shown):
         print(f"… and {len(rows) - len(shown):,} more (--full shows them)")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Annotated
 
 import typer
@@ -36,9 +35,8 @@ def models(
 
 def _one(model: Model) -> None:
     print(f"{model.name}: {model.task}, weights as in {model.upstream or 'your own model'}, input {_input(model)}")
-    for field in fields(model.config) if model.config is not None else ():
-        if "help" in field.metadata:
-            print(f"  {field.name}={getattr(model.config, field.name)}  {field.metadata['help']}")
+    for field in model.options:
+        print(f"  {field.name}={getattr(model.config, field.name)}  {field.metadata['help']}")
 
 
 def _input(model: Model) -> str:

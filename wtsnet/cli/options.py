@@ -14,7 +14,7 @@ from rich.progress import Progress
 from wtsnet.errors import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="A model's name, or FILE.py:NAME for one of yours.")]
 Batch = Annotated[str, typer.Option(metavar="N|MIN:OPT:MAX", help="The batch: fixed, or a range.")]
@@ -28,6 +28,11 @@ FoldBn = Annotated[bool, typer.Option(help="Multiply batch norms into the convol
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Another option of the model, as in k=300.")
 ]
+
+
+# What the commands' functions take besides the options of a model.
+_OWN = {"model", "weights", "golden", "batch", "imgsz", "precision", "head", "fold_bn", "target", "cache", "flags"}
+_OWN |= {"workspace", "level", "progress", "tolerance", "device"}
 
 
 def model_options(
@@ -46,7 +51,12 @@ def model_options(
         name, separator, value = pair.partition("=")
         if not separator:
             raise ModelError(f"--set: found {pair!r}, expected NAME=VALUE")
-        options[name] = yaml.safe_load(value)
+        if name in _OWN:
+            raise ModelError(f"--set: found {pair!r}, expected an option of the model ({name} is none, see --help)")
+        try:
+            options[name] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise ModelError(f"--set: found {pair!r}, expected a plain value such as {name}=300") from None
     return options
 
 
@@ -62,13 +72,13 @@ def _range(name: str, text: str) -> int | tuple[int, ...]:
 
 @contextmanager
 def late_progress() -> Iterator[Callable[[str, int, int], None]]:
-    """Give a function of (what, steps done, steps) that shows bars on stderr once a second has gone by."""
+    """Give a function of (what, steps done, steps) that shows bars on stderr, if that is a terminal, after a second."""
     bar, began = Progress(console=Console(stderr=True), transient=True), monotonic()
     tasks: dict[str, Any] = {}
 
     def progress(what: str, done: int, total: int) -> None:
         if not bar.live.is_started:
-            if monotonic() - began < 1:
+            if monotonic() - began < 1 or not bar.console.is_terminal:
                 return
             bar.start()
         if what not in tasks:
@@ -80,3 +90,10 @@ def late_progress() -> Iterator[Callable[[str, int, int], None]]:
     finally:
         if bar.live.is_started:
             bar.stop()
+
+
+def print_columns(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows as columns, each line whole: what is grepped for must not be wrapped."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,9 +17,6 @@ from wtsnet.predict import Predictor
 from wtsnet.preprocess import read_image
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from wtsnet.decode.classes import ClassScore
 
 
@@ -43,16 +41,17 @@ def run(
     engine = load(plan)
     pictures = [read_image(path) for path in images]
     outputs = _outputs(images, out)
-    made = engine.runner(runner)
-    typer.echo(made.reason, err=True)
     names = engine.manifest.names or None
-    for path, picture, target, result in zip(
-        images, pictures, outputs, Predictor(engine, made, conf=conf, iou=iou, limit=limit)(pictures), strict=True
-    ):
-        _print(path, result, names)
-        if target is not None and isinstance(result, Detections):
-            _save(target, picture, result, names)
-    made.close()
+    with closing(engine.runner(runner)) as made:
+        typer.echo(made.reason, err=True)
+        predictor = Predictor(engine, made, conf=conf, iou=iou, limit=limit)
+        if out is not None:
+            _make_folder(out, predictor.task)
+        for path, picture, target, result in zip(images, pictures, outputs, predictor(pictures), strict=True):
+            _print(path, result, names)
+            if target is not None and isinstance(result, Detections):
+                save_image(target, draw(picture, result, names))
+                print(f"  written to {target}")
 
 
 def _outputs(images: list[Path], out: Path | None) -> list[Path | None]:
@@ -68,10 +67,13 @@ def _outputs(images: list[Path], out: Path | None) -> list[Path | None]:
     return targets
 
 
-def _save(target: Path, picture: NDArray[np.uint8], found: Detections, names: list[str] | None) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    save_image(target, draw(picture, found, names))
-    print(f"  written to {target}")
+def _make_folder(out: Path, task: str) -> None:
+    if task != "detect":
+        raise ImageError(f"--out: found {out}, but the model finds no boxes to draw: it is there to {task}")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImageError(f"{out}: can't be made ({error.strerror})") from None
 
 
 def _print(path: Path, result: Detections | list[ClassScore], names: list[str] | None) -> None:

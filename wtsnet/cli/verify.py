@@ -6,10 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from wtsnet.cli.options import FoldBn, Head, ModelName, Precision, Set, late_progress, model_options
+from wtsnet.cli.options import FoldBn, Head, ModelName, Precision, Set, late_progress, model_options, print_columns
 from wtsnet.verify import verify as compare
 
 
@@ -36,10 +34,8 @@ def verify(
     options = model_options(None, None, precision, head, fold_bn, set_)
     with late_progress() as progress:
         report = compare(model, weights, golden, tolerance=tolerance, device=device, progress=progress, **options)
-    table = Table("the worst ten", "max|a-b|/max|b|", "", box=None, pad_edge=False)
-    for row in report.worst:
-        table.add_row(row.name, f"{row.error:.2e}", row.note)
-    Console().print(table)
+    worst = [(row.name, f"{row.error:.2e}", row.note) for row in report.worst]
+    print_columns([("the worst ten", "max|a-b|/max|b|", ""), *worst])
     print(f"compared {len(report.rows)} outputs; {len(report.skipped)} are not in the network (folded or unnamed)")
     if (first := report.first) is None:
         print(f"all within {report.tolerance:g}")

@@ -80,9 +80,9 @@ def layer_norm(
     sizes = x.shape[-count:]
     if not isinstance(dims, int) and tuple(dims) != sizes:
         raise s.error(f"normalized_shape: found {tuple(dims)}, expected the last sizes of {x.shape}")
-    one, shape = np.ones((1,) * x.rank, np.float32), (*(1,) * (x.rank - count), *sizes)
-    weight = s.take("weight", *sizes).reshape(shape) if affine else one
-    offset = s.take("bias", *sizes).reshape(shape) if affine and bias else one * 0
+    shape = (*(1,) * (x.rank - count), *sizes)
+    weight = s.take("weight", *sizes).reshape(shape) if affine else np.ones((1,) * x.rank, np.float32)
+    offset = s.take("bias", *sizes).reshape(shape) if affine and bias else np.zeros_like(weight)
     return _normalize(s, x, weight, offset, range(-count, 0), eps)
 
 

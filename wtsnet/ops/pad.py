@@ -44,7 +44,11 @@ def pad_with(
         raise s.error(f"pad: found mode {mode!r}, expected one of {', '.join(MODES)}")
     if mode != "constant" and value:
         raise s.error(f"pad: found value {value} with mode {mode!r}, expected it with 'constant' alone")
+    if len(pairs) != x.rank:
+        raise s.error(f"pad: found {len(pairs)} pairs, expected one for each of {x.rank} dimensions")
     for size, (before, after) in zip(x.shape, pairs, strict=True):
+        if size != -1 and size + before + after < 1:
+            raise s.error(f"pad: found {(before, after)} for size {size}, expected some of it to be left")
         most = {"reflect": size - 1, "circular": size}.get(mode)
         if size != -1 and most is not None and max(before, after) > most:
             raise s.error(f"pad: found {(before, after)} for size {size}, expected at most {most} with {mode!r}")

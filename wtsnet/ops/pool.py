@@ -59,12 +59,12 @@ def avg_pool(
 
 def global_avg_pool(s: Scope, x: Tensor) -> Tensor:
     """The mean over all spatial dimensions, which stay with size 1: `AdaptiveAvgPool2d(1)`."""
-    return mean(s, x, range(2, x.rank), keepdim=True)
+    return mean(s, x, range(2, spatial(s, x) + 2), keepdim=True)
 
 
 def global_max_pool(s: Scope, x: Tensor) -> Tensor:
     """The maximum over all spatial dimensions, which stay with size 1: `AdaptiveMaxPool2d(1)`."""
-    return amax(s, x, range(2, x.rank), keepdim=True)
+    return amax(s, x, range(2, spatial(s, x) + 2), keepdim=True)
 
 
 def adaptive_avg_pool(s: Scope, x: Tensor, size: int | tuple[int | None, ...]) -> Tensor:

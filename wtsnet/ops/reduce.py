@@ -18,6 +18,8 @@ TOPK_LIMIT = 3840  # the largest k of TensorRT's top-k layer
 def axis_mask(s: Scope, x: Tensor, dims: int | Sequence[int] | None) -> int:
     """TensorRT's bit mask for `dims` of `x`; None stands for all."""
     axes = range(x.rank) if dims is None else (dims,) if isinstance(dims, int) else tuple(dims)
+    if not axes:
+        raise s.error("dim: found no dimensions, expected at least one, or None for all")
     mask = 0
     for axis in axes:
         mask |= 1 << checked_axis(s, x, axis)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from wtsnet.dims import Dim, shape_tensor
-from wtsnet.ops.conv import spread
 from wtsnet.ops.shape import spatial
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ def upsample(
     """`torch.nn.Upsample` and `F.interpolate` without antialiasing, of (N, C, spatial …).
 
     Args:
-        scale: output size over input size, rounded down; or
+        scale: output size over input size, rounded down. It must be exact in float32, as 2, 1.5 or 0.25 are: TensorRT
+            holds it so, and with 1.1 would find other sizes and neighbours than PyTorch; or
         size: the output's spatial sizes.
         mode: "nearest", "nearest-exact"; "linear", "bilinear" or "trilinear" by the number of spatial dimensions;
             "bicubic" of two.
@@ -65,10 +67,12 @@ def upsample(
         factors = (float(scale),) * rank if isinstance(scale, int | float) else tuple(map(float, scale))
         if len(factors) != rank or min(factors) <= 0:
             raise s.error(f"upsample: found scale {scale}, expected a positive number or {rank} of them")
+        if any(float(np.float32(factor)) != factor for factor in factors):
+            raise s.error(f"upsample: found scale {scale}, expected one that float32 holds exactly, or a size")
         return s.emit("add_resize", x, suffix=suffix, scales=(1.0, 1.0, *factors), **layer)
-    sizes = size if isinstance(size, tuple) else spread(s, "size", size or 0, rank)
-    if len(sizes) != rank:
-        raise s.error(f"upsample: found size {size}, expected a number or {rank} of them")
+    sizes = size if isinstance(size, tuple) else (size or 0,) * rank
+    if len(sizes) != rank or any(isinstance(n, int) and n < 1 for n in sizes):
+        raise s.error(f"upsample: found size {size}, expected a positive number or {rank} of them")
     if any(isinstance(n, Dim) for n in (*x.dims, *sizes)):
         return s.emit("add_resize", x, suffix=suffix, inputs={1: shape_tensor(s, (*x.dims[:2], *sizes))}, **layer)
     return s.emit("add_resize", x, suffix=suffix, shape=(*x.shape[:2], *sizes), **layer)

@@ -27,7 +27,7 @@ class Graph:
     """
 
     def __init__(self, network: Any, device: torch.device) -> None:
-        self._kept: list[Any] = [None]
+        self._kept: list[Any] = [network]  # first, where slot ABSENT would be: who drops it drops the weights
         self._slots: dict[int, int] = {}
         self.specs: list[TensorSpec] = [TensorSpec("", (), "float32")]
         self.nodes: list[Node] = []

@@ -114,10 +114,9 @@ def interface(kind: str) -> str:
 def downcast(trt: ModuleType, layer: Any) -> str:
     """Give `layer`, as `get_layer` returned it, the class of its kind, and return the kind's name.
 
-    The kind is read through ILayer: a layer that a caller still holds is already downcast, and there `type` of
-    an activation is its ActivationType.
+    Afterwards `type` of an activation or a pooling is its own, no longer the kind.
     """
-    kind: str = trt.ILayer.type.fget(layer).name
+    kind: str = layer.type.name
     layer.__class__ = getattr(trt, interface(kind), trt.ILayer)
     return kind
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 from wtsnet import trt as tensorrt
 from wtsnet.device import driver
 from wtsnet.errors import RunnerError, nearest
@@ -11,7 +13,6 @@ from wtsnet.errors import RunnerError, nearest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from wtsnet.engine import Engine
@@ -52,12 +53,21 @@ def make_runner(engine: Engine, kind: str = "auto", **options: Any) -> Runner:
     if kind == "reference" or problem:
         from wtsnet.runtime.reference import EngineReferenceRunner
 
+        _check_options("reference", options, ("device",))
         return EngineReferenceRunner(engine, problem or "asked for", **options)
     from wtsnet.runtime.tensorrt import TensorRTRunner
 
-    if options:
-        raise RunnerError(f"runner: the tensorrt runner takes no option {next(iter(options))!r}")
+    _check_options("tensorrt", options, ())
     return TensorRTRunner.from_plan(engine.plan, engine.manifest, f"{driver().gpus[0].name} fits the plan")
+
+
+def _check_options(kind: str, options: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    for name in options:
+        if name not in known:
+            takes = ", ".join(known) or "none"
+            raise RunnerError(
+                f"runner: unknown option {name!r}{nearest(name, known)} (the {kind} runner takes {takes})"
+            )
 
 
 def why_not_tensorrt(engine: Engine) -> str:
@@ -82,8 +92,6 @@ def check_inputs(specs: Mapping[str, Input], given: Mapping[str, Any]) -> dict[s
     Raises:
         RunnerError: a name, shape or dtype does not fit; what the engine takes is said.
     """
-    import numpy as np
-
     for name in given:
         if name not in specs:
             raise RunnerError(f"input {name!r}: unknown{nearest(name, specs)} (the engine takes {_takes(specs)})")
@@ -91,14 +99,35 @@ def check_inputs(specs: Mapping[str, Input], given: Mapping[str, Any]) -> dict[s
     for name, spec in specs.items():
         if name not in given:
             raise RunnerError(f"input {name!r}: missing (the engine takes {_takes(specs)})")
-        value = given[name]
-        array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+        try:
+            array = _array(given[name])
+        except (TypeError, ValueError, RuntimeError) as error:
+            reason = " ".join(str(error).split())
+            raise RunnerError(f"input {name!r}: {reason}; expected {spec['dtype']} {_shape_text(spec)}") from None
         if not _fits(spec, array.shape):
             raise RunnerError(f"input {name!r}: found shape {array.shape}, expected {_shape_text(spec)}")
-        if array.dtype != spec["dtype"] and not np.can_cast(array.dtype, spec["dtype"], "same_kind"):
-            raise RunnerError(f"input {name!r}: found {array.dtype}, expected {spec['dtype']}")
-        arrays[name] = np.ascontiguousarray(array, spec["dtype"])
+        if not _holds(np.dtype(spec["dtype"]), array):
+            raise RunnerError(f"input {name!r}: found {array.dtype}, which {spec['dtype']} can't hold")
+        with np.errstate(over="ignore"):  # as everywhere in numpy and torch, a large float64 is infinite as float32
+            arrays[name] = np.ascontiguousarray(array, spec["dtype"])
     return arrays
+
+
+def _array(value: Any) -> NDArray[Any]:
+    if hasattr(value, "detach"):  # a torch tensor, without importing torch; numpy has no bfloat16
+        value = value.detach().cpu()
+        value = value.float() if str(value.dtype) == "torch.bfloat16" else value
+    return np.asarray(value)
+
+
+def _holds(dtype: np.dtype[Any], array: NDArray[Any]) -> bool:
+    """Whether the values survive a cast: floats to floats, integers to floats or to integers that hold them."""
+    if array.dtype == dtype:
+        return True
+    if array.dtype.kind not in "fiub" or dtype.kind not in ("f" if array.dtype.kind == "f" else "fiu"):
+        return False
+    limits = np.iinfo(dtype) if dtype.kind in "iu" else None
+    return limits is None or not array.size or bool(limits.min <= array.min() and array.max() <= limits.max)
 
 
 def _fits(spec: Input, shape: tuple[int, ...]) -> bool:

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 class _Buffer:
     """A pinned host array and device memory for one tensor, grown when a larger shape comes."""
 
-    def __init__(self, dtype: str) -> None:
-        self.dtype = np.dtype(dtype)
-        self.host: NDArray[Any] = np.empty(0, self.dtype)
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        self.dtype = dtype
+        self.host: NDArray[Any] = np.empty(0, dtype)
         self.device: Any = None
 
     def fit(self, shape: Sequence[int]) -> NDArray[Any]:
@@ -51,6 +51,10 @@ class TensorRTRunner:
         inputs: what it takes, by name.
         reason: why this runner was taken.
         device: the CUDA device's number.
+
+    Raises:
+        EngineError: an engine with other inputs than `inputs`, or with a tensor of a dtype that numpy lacks.
+        RunnerError: CUDA failed.
     """
 
     kind = "tensorrt"
@@ -58,18 +62,20 @@ class TensorRTRunner:
     def __init__(self, engine: Any, inputs: Mapping[str, Input], reason: str = "", device: int = 0) -> None:
         self.reason = f"tensorrt: {reason}"
         self._specs = inputs
-        cuda.init()
-        self._context = cuda.Device(device).retain_primary_context()
-        trt = tensorrt.module()
-        with self._current():
+        self._runtime: Any = None  # what the engine came from must outlive it
+        names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
+        output = tensorrt.module().TensorIOMode.OUTPUT
+        self._outputs = [name for name in names if engine.get_tensor_mode(name) == output]
+        if taken := set(names).difference(self._outputs).symmetric_difference(inputs):
+            raise EngineError(f"input {min(taken)!r}: it is either not in the plan or not in its manifest")
+        self._buffers = {name: _Buffer(_numpy_dtype(engine, name)) for name in names}
+        self._context = _primary_context(device)
+        with _current(self._context):
             self._engine = engine
             self._execution = engine.create_execution_context()
             if self._execution is None:
                 raise EngineError(f"no execution context: {tensorrt.log.last_error()}")
             self._stream = cuda.Stream()
-        names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
-        self._outputs = [name for name in names if engine.get_tensor_mode(name) == trt.TensorIOMode.OUTPUT]
-        self._buffers = {name: _Buffer(tensorrt.dtype_name(engine.get_tensor_dtype(name))) for name in names}
 
     @classmethod
     def from_plan(cls, plan: bytes, manifest: PlanManifest, reason: str = "", device: int = 0) -> TensorRTRunner:
@@ -78,33 +84,26 @@ class TensorRTRunner:
         Raises:
             EngineError: TensorRT can't open it; TensorRT's own words are given.
         """
-        cuda.init()
-        context = cuda.Device(device).retain_primary_context()
-        context.push()
-        try:
-            tensorrt.log.errors.clear()
+        tensorrt.log.errors.clear()
+        with _current(_primary_context(device)):
             runtime = tensorrt.module().Runtime(tensorrt.logger())
             engine = runtime.deserialize_cuda_engine(plan)
-        finally:
-            cuda.Context.pop()
-        if engine is None:
-            raise EngineError(f"the plan can't be opened: {tensorrt.log.last_error()}")
-        runner = cls(engine, {spec["name"]: spec for spec in manifest.inputs}, reason, device)
-        runner._runtime = runtime  # must outlive the engine
+            if engine is None:
+                raise EngineError(f"the plan can't be opened: {tensorrt.log.last_error()}")
+            runner = cls(engine, {spec["name"]: spec for spec in manifest.inputs}, reason, device)
+        runner._runtime = runtime
         return runner
-
-    _runtime: Any = None
 
     def __call__(self, **inputs: Any) -> dict[str, NDArray[Any]]:
         """The outputs by name (see `Runner`)."""
         if self._execution is None:
             raise RunnerError("the runner is closed")
         arrays = check_inputs(self._specs, inputs)
-        with self._current():
+        tensorrt.log.errors.clear()
+        with _current(self._context):
             for name, array in arrays.items():
                 self._copy_in(name, array)
             results = {name: self._prepare_output(name) for name in self._outputs}
-            tensorrt.log.errors.clear()
             if not self._execution.execute_async_v3(self._stream.handle):
                 raise RunnerError(f"the engine failed: {tensorrt.log.last_error()}")
             for name, host in results.items():
@@ -113,39 +112,66 @@ class TensorRTRunner:
             return {name: host.copy() for name, host in results.items()}
 
     def _copy_in(self, name: str, array: NDArray[Any]) -> None:
-        buffer = self._buffers[name]
-        host = buffer.fit(array.shape)
+        host = self._fit(name, array.shape)
         host[...] = array
         if not self._execution.set_input_shape(name, array.shape):
             raise RunnerError(f"input {name!r}: shape {array.shape}: {tensorrt.log.last_error()}")
-        cuda.memcpy_htod_async(buffer.device, host, self._stream)
-        self._execution.set_tensor_address(name, int(buffer.device))
+        cuda.memcpy_htod_async(self._buffers[name].device, host, self._stream)
 
     def _prepare_output(self, name: str) -> NDArray[Any]:
-        host = self._buffers[name].fit(tuple(self._execution.get_tensor_shape(name)))
-        self._execution.set_tensor_address(name, int(self._buffers[name].device))
-        return host
+        shape = tuple(self._execution.get_tensor_shape(name))
+        if min(shape, default=0) < 0:
+            raise RunnerError(f"output {name!r}: found shape {shape}: a size that the values decide is not supported")
+        return self._fit(name, shape)
 
-    @contextmanager
-    def _current(self) -> Iterator[None]:
-        """The primary context on this thread, for the time of the block."""
-        self._context.push()
-        try:
-            yield
-        finally:
-            cuda.Context.pop()
+    def _fit(self, name: str, shape: tuple[int, ...]) -> NDArray[Any]:
+        """The host array of a tensor, with its device memory known to TensorRT."""
+        buffer = self._buffers[name]
+        host = buffer.fit(shape)
+        if not self._execution.set_tensor_address(name, int(buffer.device)):
+            raise RunnerError(f"tensor {name!r}: {tensorrt.log.last_error()}")
+        return host
 
     def close(self) -> None:
         """Free the buffers, the stream, the execution context and the engine."""
         if self._execution is None:
             return
-        with self._current():
+        with _current(self._context):
             for buffer in self._buffers.values():
                 buffer.free()
-            self._execution = self._engine = self._stream = self._runtime = None
+            self._execution = self._engine = self._runtime = self._stream = None
+        self._context = None
 
     def __enter__(self) -> TensorRTRunner:
         return self
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+def _numpy_dtype(engine: Any, name: str) -> np.dtype[Any]:
+    dtype = tensorrt.dtype_name(engine.get_tensor_dtype(name))
+    try:
+        return np.dtype(dtype)
+    except TypeError:
+        raise EngineError(f"tensor {name!r}: its dtype is {dtype}, which numpy lacks; cast it in the network") from None
+
+
+def _primary_context(device: int) -> Any:
+    try:
+        cuda.init()
+        return cuda.Device(device).retain_primary_context()
+    except cuda.Error as error:
+        raise RunnerError(f"CUDA device {device}: {error}") from error
+
+
+@contextmanager
+def _current(context: Any) -> Iterator[None]:
+    """The context on this thread, for the time of the block. CUDA's errors become wtsnet's."""
+    context.push()
+    try:
+        yield
+    except cuda.Error as error:
+        raise RunnerError(f"CUDA: {error}") from error
+    finally:
+        cuda.Context.pop()

@@ -1,0 +1,133 @@
+"""YOLOv5 from the architecture lists that a checkpoint carries."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from tests.models.conftest import OWN, Twin, original, own_detector, published_lists, run
+from tests.upstream import architecture_file, upstream
+from wtsnet import define, write_wts
+from wtsnet.errors import ModelError
+from wtsnet.manifest import WeightsManifest, manifest_path
+from wtsnet.verify import relative_error
+
+SMALL = {"depth_multiple": 0.33, "width_multiple": 0.125, "nc": 4}
+# Other architectures of the package's, made small: two, four and five levels, three necks, an activation.
+OTHERS = ["yolov5-p2", "yolov5-p34", "yolov5-p6", "yolov5-p7", "yolov5-fpn", "yolov5-panet", "yolov5-bifpn"]
+OTHERS += ["yolov5s-LeakyReLU", "yolov3", "yolov3-spp"]
+
+
+def hub(name: str) -> dict[str, Any]:
+    lists: dict[str, Any] = yaml.safe_load(architecture_file("n6").with_name(f"{name}.yaml").read_text("utf-8"))
+    if isinstance(lists["anchors"], int):  # so many a level, to be found in training
+        lists["anchors"] = [[4 << i, 5 << i, 7 << i, 6 << i] for i in range(len(lists["head"][-1][0]))]
+    return lists | SMALL
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Twin:
+    return own_detector(tmp_path, published_lists(**OWN))
+
+
+def edited(weights: Path, edit: Callable[[dict[str, Any]], object]) -> Path:
+    """The same weights with another architecture in the manifest."""
+    manifest = WeightsManifest.read(manifest_path(weights))
+    edit(manifest.architecture)
+    manifest.write(manifest_path(weights))
+    return weights
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_architectures(name: str, tmp_path: Path) -> None:
+    size = (128, 256) if name == "yolov5-p7" else (64, 128)
+    twin = own_detector(tmp_path, hub(name), size=size)
+    net = define("yolov5", twin.weights, batch=2, imgsz=size, head="decoded")
+    assert relative_error(run(net, twin.x)["predictions"], original(twin)[0].numpy()) <= 1e-5
+
+
+@pytest.mark.parametrize(("name", "block"), [("yolov5s-ghost", "GhostConv"), ("yolov5s-transformer", "C3TR")])
+def test_an_unknown_block(name: str, block: str, tmp_path: Path) -> None:
+    twin = own_detector(tmp_path, hub(name))
+    with pytest.raises(ModelError, match=rf"architecture row \d+: unknown block '{block}'.*@wtsnet.block\(\"{block}\"\)"):
+        define("yolov5", twin.weights)
+
+
+def test_the_picture_is_what_it_was_trained_on(own: Twin) -> None:
+    def trained(imgsz: Any) -> tuple[int, ...]:
+        weights = edited(own.weights, lambda facts: facts.update(imgsz=imgsz))
+        return define("yolov5", weights).profile["images"][1]
+
+    assert define("yolov5", own.weights).profile["images"][1] == (1, 3, 640, 640)
+    assert trained(96) == (1, 3, 96, 96)
+    assert trained(100) == (1, 3, 128, 128)
+    assert trained([64, 96]) == (1, 3, 96, 96)
+
+
+def test_the_coarsest_level_says_what_sizes_are(tmp_path: Path) -> None:
+    twin = own_detector(tmp_path, hub("yolov5-p7"), size=(128, 256))
+    with pytest.raises(ModelError, match="imgsz: found 192, expected a multiple of 128 for yolov5"):
+        define("yolov5", twin.weights, imgsz=192)
+
+
+def test_strides_follow_from_the_layers_where_nothing_tells(own: Twin) -> None:
+    """With sizes known only at run time, from a small network of fixed ones."""
+    sizes = {"batch": 2, "imgsz": ((64, 64, 128), (96, 96, 160)), "head": "decoded"}
+    told = run(define("yolov5", own.weights, **sizes), own.x)
+    untold = define("yolov5", edited(own.weights, lambda facts: facts.pop("stride")), **sizes)
+    assert untold.facts["decode"]["strides"] == [8, 16, 32]
+    np.testing.assert_array_equal(run(untold, own.x)["predictions"], told["predictions"])
+
+
+def test_weights_without_a_manifest(own: Twin) -> None:
+    manifest_path(own.weights).unlink()
+    with pytest.raises(ModelError, match=rf"{re.escape(str(own.weights))}: yolov5 takes its architecture from the man"):
+        define("yolov5", own.weights)
+    with pytest.raises(ModelError, match="weights: yolov5 takes its architecture .* name a letter such as yolov5s"):
+        define("yolov5", own.module.state_dict())
+
+
+def test_a_state_dict_has_no_architecture(tmp_path: Path) -> None:
+    module, _ = upstream("yolov5n")
+    write_wts(tmp_path / "n.wts", module.state_dict())
+    assert define("yolov5n", tmp_path / "n.wts", imgsz=64).facts["decode"]["classes"] == 80
+    with pytest.raises(ModelError, match="name a letter such as yolov5s"):
+        define("yolov5", tmp_path / "n.wts")
+
+
+def set_row(index: int, row: Any) -> Callable[[dict[str, Any]], object]:
+    return lambda facts: facts["yaml"]["backbone"].__setitem__(index, row)
+
+
+WRONG = {
+    "a misspelt block": (set_row(1, [-1, 1, "Cnov", [128, 3, 2]]), "row 1: unknown block 'Cnov'; did you mean 'Conv'"),
+    "too short a row": (set_row(1, [-1, 1, "Conv"]), r"row 1: found \[-1, 1, 'Conv'\], expected \[from, number, block, arg"),
+    "no row": (set_row(2, "Conv"), r"row 2: found 'Conv', expected \[from, number, block, arguments\]"),
+    "a source behind": (set_row(1, [5, 1, "Conv", [128, 3, 2]]), "row 1: found source 5, expected a layer before it"),
+    "a source too far": (set_row(1, [-3, 1, "Conv", [128, 3, 2]]), "row 1: found source -3, expected a layer before"),
+    "a source that is no number": (set_row(1, ["x", 1, "Conv", [8]]), r"row 1: found source 'x', expected"),
+    "a number that is none": (set_row(1, [-1, "many", "Conv", [128, 3, 2]]), "row 1: found number 'many', expected"),
+    "arguments that are no list": (set_row(1, [-1, 1, "Conv", 128]), "row 1: found arguments 128, expected a list"),
+    "two inputs for one": (set_row(2, [[-1, 0], 3, "C3", [128]]), "row 2: C3 takes one input, found 2"),
+    "no channels": (set_row(1, [-1, 1, "Conv", []]), r"row 1: Conv: found arguments \[\], expected a number of channels"),
+    "too many arguments": (set_row(1, [-1, 1, "Conv", [128, 3, 2, 1, 1, 1, True, 9]]), "row 1: Conv does not take the arg"),
+    "no head": (lambda facts: facts["yaml"]["head"].pop(), "architecture row 23: found 'C3', expected Detect as the last"),
+    "no backbone": (lambda facts: facts["yaml"].pop("backbone"), "own.wts: no 'backbone' in the architecture"),
+    "rows that are no list": (lambda facts: facts["yaml"].update(head=7), "own.wts: head: found 7, expected a list"),
+    "an activation": (lambda facts: facts["yaml"].update(activation="nn.Swash()"), "unknown activation 'nn.Swash"),
+    "no classes": (lambda facts: facts.pop("nc") and facts["yaml"].pop("nc"), "own.wts: nc: found None, expected"),
+    "a depth": (lambda facts: facts["yaml"].update(depth_multiple="deep"), "depth_multiple: found 'deep', expected a num"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_manifest_that_does_not_make_sense(case: str, own: Twin) -> None:
+    edit, text = WRONG[case]
+    with pytest.raises(ModelError, match=text):
+        define("yolov5", edited(own.weights, edit), imgsz=64)
