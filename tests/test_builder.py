@@ -49,7 +49,7 @@ def capabilities(config: Any) -> list[str]:
         ("SM_120", ["SM120"]),
         ("12.0", ["SM120"]),
         ("sm86, 8.9", ["SM86", "SM89"]),
-        (["sm75", "sm80"], ["SM75", "SM80"]),
+        (["sm80", "sm86"], ["SM80", "SM86"]),
     ],
 )
 def test_targets(builds: list[Any], target: Any, names: list[str]) -> None:
@@ -140,14 +140,15 @@ def test_the_profile_is_that_of_the_options(builds: list[Any], monkeypatch: pyte
     assert shapes == [("data", (1, 1, 32, 32), (4, 1, 32, 32), (8, 1, 32, 32))]
     assert engine.manifest.inputs[0]["shape"] == [-1, 1, 32, 32]
     assert engine.manifest.inputs[0]["max"] == [8, 1, 32, 32]
-    assert engine.manifest.options == {"batch": (1, 4, 8)}
+    assert engine.manifest.options == {"batch": [1, 4, 8]}
 
 
 @pytest.mark.parametrize("precision", ["fp16", "bf16"])
 def test_lower_precisions_build(precision: str) -> None:
     engine = wtsnet.build("lenet", lenet(), precision=precision)
     full = wtsnet.build("lenet", lenet())
-    assert len(engine.plan) < 0.75 * len(full.plan)
+    assert engine.plan != full.plan
+    assert engine.network().modules["fc1"][0].dtype == {"fp16": "float16", "bf16": "bfloat16"}[precision]
     assert engine.manifest.options == {"precision": precision}
     assert engine.manifest.inputs == full.manifest.inputs
     assert engine.manifest.outputs == full.manifest.outputs

@@ -139,7 +139,7 @@ def test_the_fourth_part_of_a_version_does_not_matter(plan: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("built", "installed", "flags", "fits"),
+    ("release", "installed", "flags", "fits"),
     [
         ("10.3.0.26", "10.3.0.26", [], True),
         ("10.3.0.26", "10.4.0.1", [], False),
@@ -151,15 +151,15 @@ def test_the_fourth_part_of_a_version_does_not_matter(plan: Path) -> None:
     ],
 )
 def test_releases_of_full_tensorrt(
-    plan: Path, monkeypatch: pytest.MonkeyPatch, built: str, installed: str, flags: list[str], fits: bool
+    plan: Path, monkeypatch: pytest.MonkeyPatch, release: str, installed: str, flags: list[str], fits: bool
 ) -> None:
-    edit(plan.with_name("lenet.plan.yaml"), tensorrt={"flavour": "tensorrt", "version": built}, flags=flags)
+    edit(plan.with_name("lenet.plan.yaml"), tensorrt={"flavour": "tensorrt", "version": release}, flags=flags)
     monkeypatch.setattr(tensorrt, "flavour", lambda: "tensorrt")
     monkeypatch.setattr(tensorrt, "version", lambda: installed)
     if fits:
         wtsnet.load(plan)
     else:
-        with pytest.raises(EngineError, match=f"built by tensorrt {built}, which tensorrt {installed} can't run"):
+        with pytest.raises(EngineError, match=f"built by tensorrt {release}, which tensorrt {installed} can't run"):
             wtsnet.load(plan)
 
 
@@ -301,9 +301,10 @@ def test_a_failed_save_keeps_what_was_there(plan: Path, monkeypatch: pytest.Monk
     assert {path: path.read_bytes() for path in plan.parent.iterdir()} == before
 
 
-def test_an_option_that_yaml_can_not_hold(tmp_path: Path) -> None:
+def test_an_option_that_is_one_of_numpys_numbers(tmp_path: Path) -> None:
     engine = wtsnet.build("lenet", lenet(), batch=np.int64(2))
     engine.save(tmp_path / "x.plan")
+    assert wtsnet.load(tmp_path / "x.plan").manifest == engine.manifest
     assert wtsnet.load(tmp_path / "x.plan").runner()(data=np.concatenate([X, X]))["prob"].shape == (2, 10)
 
 

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -287,12 +287,12 @@ def test_a_wrong_count_that_ends_where_another_line_does(file: Callable[[bytes],
     wts = read_wts(file(b"1\na 3  3f800000\nbcdef 1  3f800000\n"))
     with pytest.raises(WtsError, match="line 2, key 'a': expected 3 values, found 1"):
         wts["a"]
-    wts = read_wts(file(b"1\na 2  3f\t8000 3f800000\n"))
+    wts = read_wts(file(b"1\na 2  3f\t80000 3f800000\n"))
     with pytest.raises(WtsError, match="line 2, key 'a': expected 2 values, found 3"):
         wts["a"]
-    # With the right header the same reading is put right.
-    path = file(b"2\na 3 0x1 0x0 0x22\nb 1 0x3\n")
-    assert read_all(path) == {"a": [1, 0, 0x22], "b": [3]}
+    # The same in a sound file, which is then read with all values counted.
+    path = file(b"2\na 3  3f800000 0x0 0x0\nbcd 1 0x3\n")
+    assert read_all(path) == {"a": [ONE, 0, 0], "bcd": [3]}
 
 
 def test_no_text_is_read_where_the_layout_is_usual(file: Callable[[bytes], Path]) -> None:
@@ -306,8 +306,8 @@ def test_no_text_is_read_where_the_layout_is_usual(file: Callable[[bytes], Path]
             return number
 
     path = file(dumped({"a": array.array("f", bytes(4_000_000)), "b": [1.0]}))
-    with Counting(path) as raw:
-        entries = wtsnet.wts._index(io.BufferedReader(raw), str(path))
+    with Counting(path) as raw, io.BufferedReader(raw) as reader:
+        entries = wtsnet.wts._index(cast("Any", reader), str(path))
         assert list(entries) == ["a", "b"]
         assert raw.read_bytes < 100_000
 

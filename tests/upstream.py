@@ -8,6 +8,7 @@ training leaves them: those of the data, more or less.
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import sys
@@ -86,7 +87,10 @@ def yolov5(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         source = str(architecture_file(cfg)) if isinstance(cfg, str) else cfg
-        module = yolov5_package().DetectionModel(source, **options)
+        package = yolov5_package()
+        usual = package.Conv.default_act  # an architecture with another one sets it for all that follow
+        module = package.DetectionModel(source, **options)
+        package.Conv.default_act = usual
         return realistic(module, torch.rand(batch, 3, height, width))
 
 
@@ -104,6 +108,7 @@ def yolov5_package() -> Any:
     unneeded = {name: ModuleType(name) for name in ("pkg_resources", "seaborn") if name not in sys.modules}
     if stub := unneeded.get("pkg_resources"):
         stub.parse_version = lambda text: [int(part) for part in text.split("+")[0].split(".")]  # type: ignore[attr-defined]
+    logging.getLogger("yolov5").setLevel(logging.WARNING)  # it prints a table of every model
     path = list(sys.path)
     quiet = {"YOLO_AUTOINSTALL": "False", "YOLO_OFFLINE": "True"}
     with patch.dict(os.environ, quiet), warnings.catch_warnings():
@@ -132,7 +137,7 @@ def realistic(module: nn.Module, x: Tensor) -> tuple[nn.Module, Tensor]:
     for child in module.modules():
         if isinstance(child, nn.Conv2d) and child.bias is None:
             hooks.append(child.register_forward_hook(_scale))
-        elif isinstance(child, nn.Conv2d | nn.Linear):
+        elif isinstance(child, nn.Conv2d | nn.Linear) and child.bias is not None:
             hooks.append(child.register_forward_hook(_scale_with_bias))
         elif isinstance(child, nn.BatchNorm2d):
             hooks.append(child.register_forward_pre_hook(_set_statistics))

@@ -14,7 +14,7 @@ from wtsnet.definition import define
 from wtsnet.device import driver
 from wtsnet.engine import Engine
 from wtsnet.errors import EngineError, nearest
-from wtsnet.manifest import PlanManifest, WtsRef
+from wtsnet.manifest import PlanManifest, PlanRef, WtsRef
 from wtsnet.registry import find, split
 from wtsnet.weights import Weights
 
@@ -68,7 +68,8 @@ def build(
         return _build(model, store, how, progress, options)
     entry = Path(cache) / key(model, store, how, options)
     if taken := cached(entry):
-        manifest = replace(taken.manifest, model=model, weights=_reference(store))
+        plan: PlanRef = {**taken.manifest.plan, "file": None}
+        manifest = replace(taken.manifest, model=model, weights=_reference(store), plan=plan)
         return Engine(taken.plan, manifest, weights=store)
     engine = _build(model, store, how, progress, options)
     fill(entry, engine)
@@ -177,7 +178,7 @@ def _manifest(
     return PlanManifest(
         wtsnet=__version__,
         model=model,
-        options=dict(options),
+        options={name: _plain(value) for name, value in options.items()},
         weights=_reference(net.weights),
         architecture=dict(net.weights.facts),
         tensorrt={"flavour": tensorrt.flavour(), "version": tensorrt.version()},
@@ -195,6 +196,13 @@ def _manifest(
 
 def _reference(weights: Weights) -> WtsRef:
     return WtsRef(file=str(weights.path.absolute()) if weights.path else None, sha256=weights.sha256)
+
+
+def _plain(value: Any) -> Any:
+    """An option as YAML gives it back: numpy's numbers as Python's, tuples as lists."""
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return value.item() if hasattr(value, "item") else value
 
 
 def _monitor(progress: Progress) -> Any:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from wtsnet.errors import TensorRTError
+from wtsnet.errors import TensorRTError, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,8 +76,15 @@ _DTYPES = {
 
 
 def dtype(name: str) -> Any:
-    """TensorRT's DataType for a dtype name such as `"float16"`."""
-    return getattr(module().DataType, _DTYPES[name])
+    """TensorRT's DataType for a dtype name such as `"float16"`.
+
+    Raises:
+        TensorRTError: there is no such dtype, or this release lacks it.
+    """
+    found = getattr(module().DataType, _DTYPES.get(name, ""), None)
+    if found is None:
+        raise TensorRTError(f"dtype: unknown {name!r} in {flavour()} {version()}{nearest(name, _DTYPES)}")
+    return found
 
 
 @cache
@@ -148,12 +155,12 @@ def builder() -> Any:
     try:
         made = module().Builder(logger())
     except (RuntimeError, TypeError) as error:
-        made, log_text = None, str(error)
-    else:
-        log_text = log.last_error()
+        made = None
+        if not log.errors:
+            log.errors.append(str(error))
     if made is None:
         raise TensorRTError(
-            f"{flavour()} {version()} can't build here: {log_text}; it needs a CUDA device "
+            f"{flavour()} {version()} can't build here: {log.last_error()}; it needs a CUDA device "
             "(tensorrt_rtx builds without one)"
         )
     return made

@@ -195,8 +195,8 @@ def relative_error(ours: NDArray[Any], theirs: NDArray[Any]) -> float:
     finite = np.isfinite(b)
     if not np.array_equal(finite, np.isfinite(a)) or not np.array_equal(a[~finite], b[~finite], equal_nan=True):
         return float("inf")
-    difference = np.abs(a - b, where=finite, out=np.zeros_like(b)).max()
-    largest = np.abs(b, where=finite, out=np.zeros_like(b)).max()
+    difference = np.abs(a[finite] - b[finite]).max(initial=0)
+    largest = np.abs(b[finite]).max(initial=0)
     if not largest:
         return float("inf") if difference else 0.0
     return float(difference / largest)

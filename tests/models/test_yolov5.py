@@ -27,7 +27,11 @@ PUBLISHED = {  # parameters, entries of the state dict
     "yolov5l6": (76_770_172, 795),
     "yolov5x6": (140_794_780, 963),
 }
-FOUR_A_LEVEL = [[8, 9, 17, 14, 12, 30, 25, 25], [33, 40, 60, 35, 50, 80, 90, 60], [90, 120, 210, 180, 100, 300, 400, 350]]
+FOUR_A_LEVEL = [
+    [8, 9, 17, 14, 12, 30, 25, 25],
+    [33, 40, 60, 35, 50, 80, 90, 60],
+    [90, 120, 210, 180, 100, 300, 400, 350],
+]
 
 
 @pytest.fixture(scope="module", params=["n", "n6", "two anchors a level", "four anchors a level"])
@@ -44,16 +48,17 @@ def detector(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 def outputs(twin: Twin, **options: Any) -> dict[str, Any]:
-    shape = {"batch": twin.x.shape[0], "imgsz": tuple(twin.x.shape[2:])}
-    return run(define(twin.name, twin.weights, **(shape | options)), twin.x)
+    n, _, height, width = twin.x.shape
+    return run(define(twin.name, twin.weights, batch=n, imgsz=(height, width), **options), twin.x)
 
 
 def best(predictions: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor]:
     """The k best by objectness times best class, as x1 y1 x2 y2, scores, classes."""
     scores, classes = (predictions[..., 4:5] * predictions[..., 5:]).max(-1)
     scores, order = scores.topk(min(k, scores.shape[1]))
-    centre, size = predictions.gather(1, order[..., None].expand(-1, -1, 4)).split(2, -1)
-    return torch.cat([centre - size / 2, centre + size / 2], -1), scores, classes.gather(1, order)
+    chosen = predictions.gather(1, order[..., None].expand(-1, -1, 4))
+    centre, half = chosen[..., :2], chosen[..., 2:] / 2
+    return torch.cat([centre - half, centre + half], -1), scores, classes.gather(1, order)
 
 
 def check_topk(found: dict[str, Any], predictions: Tensor, k: int) -> None:

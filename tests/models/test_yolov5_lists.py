@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +33,17 @@ def hub(name: str) -> dict[str, Any]:
     return lists | SMALL
 
 
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Twin:
+    return own_detector(tmp_path_factory.mktemp("own"), published_lists(**OWN))
+
+
 @pytest.fixture
-def own(tmp_path: Path) -> Twin:
-    return own_detector(tmp_path, published_lists(**OWN))
+def own(exported: Twin, tmp_path: Path) -> Twin:
+    """A checkpoint's twin with a .wts and a manifest that the test may change."""
+    for file in (exported.weights, manifest_path(exported.weights)):
+        shutil.copy(file, tmp_path)
+    return replace(exported, weights=tmp_path / exported.weights.name)
 
 
 def edited(weights: Path, edit: Callable[[dict[str, Any]], object]) -> Path:
@@ -55,7 +65,9 @@ def test_other_architectures(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "block"), [("yolov5s-ghost", "GhostConv"), ("yolov5s-transformer", "C3TR")])
 def test_an_unknown_block(name: str, block: str, tmp_path: Path) -> None:
     twin = own_detector(tmp_path, hub(name))
-    with pytest.raises(ModelError, match=rf"architecture row \d+: unknown block '{block}'.*@wtsnet.block\(\"{block}\"\)"):
+    with pytest.raises(
+        ModelError, match=rf"architecture row \d+: unknown block '{block}'.*@wtsnet.block\(\"{block}\"\)"
+    ):
         define("yolov5", twin.weights)
 
 
@@ -78,7 +90,7 @@ def test_the_coarsest_level_says_what_sizes_are(tmp_path: Path) -> None:
 
 def test_strides_follow_from_the_layers_where_nothing_tells(own: Twin) -> None:
     """With sizes known only at run time, from a small network of fixed ones."""
-    sizes = {"batch": 2, "imgsz": ((64, 64, 128), (96, 96, 160)), "head": "decoded"}
+    sizes: dict[str, Any] = {"batch": 2, "imgsz": ((64, 64, 128), (96, 96, 160)), "head": "decoded"}
     told = run(define("yolov5", own.weights, **sizes), own.x)
     untold = define("yolov5", edited(own.weights, lambda facts: facts.pop("stride")), **sizes)
     assert untold.facts["decode"]["strides"] == [8, 16, 32]
@@ -87,9 +99,9 @@ def test_strides_follow_from_the_layers_where_nothing_tells(own: Twin) -> None:
 
 def test_weights_without_a_manifest(own: Twin) -> None:
     manifest_path(own.weights).unlink()
-    with pytest.raises(ModelError, match=rf"{re.escape(str(own.weights))}: yolov5 takes its architecture from the man"):
+    with pytest.raises(ModelError, match=f"{re.escape(str(own.weights))}: yolov5 takes its architecture from the man"):
         define("yolov5", own.weights)
-    with pytest.raises(ModelError, match="weights: yolov5 takes its architecture .* name a letter such as yolov5s"):
+    with pytest.raises(ModelError, match=r"weights: yolov5 takes its architecture .* name a letter such as yolov5s"):
         define("yolov5", own.module.state_dict())
 
 
@@ -107,22 +119,44 @@ def set_row(index: int, row: Any) -> Callable[[dict[str, Any]], object]:
 
 WRONG = {
     "a misspelt block": (set_row(1, [-1, 1, "Cnov", [128, 3, 2]]), "row 1: unknown block 'Cnov'; did you mean 'Conv'"),
-    "too short a row": (set_row(1, [-1, 1, "Conv"]), r"row 1: found \[-1, 1, 'Conv'\], expected \[from, number, block, arg"),
+    "too short a row": (
+        set_row(1, [-1, 1, "Conv"]),
+        r"row 1: found \[-1, 1, 'Conv'\], expected \[from, number, block, arg",
+    ),
     "no row": (set_row(2, "Conv"), r"row 2: found 'Conv', expected \[from, number, block, arguments\]"),
     "a source behind": (set_row(1, [5, 1, "Conv", [128, 3, 2]]), "row 1: found source 5, expected a layer before it"),
     "a source too far": (set_row(1, [-3, 1, "Conv", [128, 3, 2]]), "row 1: found source -3, expected a layer before"),
-    "a source that is no number": (set_row(1, ["x", 1, "Conv", [8]]), r"row 1: found source 'x', expected"),
-    "a number that is none": (set_row(1, [-1, "many", "Conv", [128, 3, 2]]), "row 1: found number 'many', expected"),
-    "arguments that are no list": (set_row(1, [-1, 1, "Conv", 128]), "row 1: found arguments 128, expected a list"),
+    "a source that is no number": (set_row(1, ["x", 1, "Conv", [8]]), "row 1: from: found 'x', expected an integer"),
+    "a number that is none": (
+        set_row(1, [-1, "many", "Conv", [128, 3, 2]]),
+        "row 1: number: found 'many', expected an int",
+    ),
+    "arguments that are no list": (set_row(1, [-1, 1, "Conv", 128]), "row 1: arguments: found 128, expected a list"),
     "two inputs for one": (set_row(2, [[-1, 0], 3, "C3", [128]]), "row 2: C3 takes one input, found 2"),
-    "no channels": (set_row(1, [-1, 1, "Conv", []]), r"row 1: Conv: found arguments \[\], expected a number of channels"),
-    "too many arguments": (set_row(1, [-1, 1, "Conv", [128, 3, 2, 1, 1, 1, True, 9]]), "row 1: Conv does not take the arg"),
-    "no head": (lambda facts: facts["yaml"]["head"].pop(), "architecture row 23: found 'C3', expected Detect as the last"),
+    "no channels": (
+        set_row(1, [-1, 1, "Conv", []]),
+        r"row 1: Conv: found arguments \[\], expected a number of channels",
+    ),
+    "too many arguments": (
+        set_row(1, [-1, 1, "Conv", [128, 3, 2, 1, 1, 1, True, 9]]),
+        "row 1: Conv does not take the arg",
+    ),
+    "no head": (
+        lambda facts: facts["yaml"]["head"].pop(),
+        "architecture row 23: found 'C3', expected Detect as the last",
+    ),
     "no backbone": (lambda facts: facts["yaml"].pop("backbone"), "own.wts: no 'backbone' in the architecture"),
     "rows that are no list": (lambda facts: facts["yaml"].update(head=7), "own.wts: head: found 7, expected a list"),
+    "anchors": (
+        lambda facts: facts["yaml"].update(anchors=[[1, "2"]]),
+        "own.wts: anchors: found '2', expected a number",
+    ),
     "an activation": (lambda facts: facts["yaml"].update(activation="nn.Swash()"), "unknown activation 'nn.Swash"),
     "no classes": (lambda facts: facts.pop("nc") and facts["yaml"].pop("nc"), "own.wts: nc: found None, expected"),
-    "a depth": (lambda facts: facts["yaml"].update(depth_multiple="deep"), "depth_multiple: found 'deep', expected a num"),
+    "a depth": (
+        lambda facts: facts["yaml"].update(depth_multiple="deep"),
+        "depth_multiple: found 'deep', expected a num",
+    ),
 }
 
 

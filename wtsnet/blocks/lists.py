@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import wtsnet.blocks.yolo  # noqa: F401  # registers the blocks that the lists name
 from wtsnet.errors import ModelError, nearest
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
     from wtsnet.network import Scope, Tensor
 
+_CALL = re.compile(r"(?:torch\.)?(?:nn\.)?(\w+)(?:\((.*)\))?")
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?")
+# What the activations with numbers call the first of them, in torch.nn.
+_FIRST = {"negative_slope", "alpha", "beta", "lambd", "min_val", "num_parameters", "lower", "dim"}
 _LITERALS = {"None": None, "True": True, "False": False}
 
 
@@ -60,15 +65,14 @@ class Architecture:
         for key in ("backbone", "head", "nc"):
             if key not in facts:
                 raise ModelError(f"{where}: no {key!r} in the architecture{nearest(key, map(str, facts))}")
-        lists = [*facts["backbone"], *facts["head"]]
-        rows = tuple(_row(row, i, where) for i, row in enumerate(lists))
+        lists = [row for part in ("backbone", "head") for row in _checked(facts[part], list, f"{where}: {part}")]
         anchors = facts.get("anchors")
         return cls(
-            rows=rows,
-            depth=float(facts.get("depth_multiple", 1.0)),
-            width=float(facts.get("width_multiple", 1.0)),
-            anchors=tuple(tuple(map(float, level)) for level in anchors) if isinstance(anchors, Sequence) else (),
-            classes=int(facts["nc"]),
+            rows=tuple(_row(row, f"{where}: architecture row {i}") for i, row in enumerate(lists)),
+            depth=_number(facts.get("depth_multiple", 1.0), f"{where}: depth_multiple"),
+            width=_number(facts.get("width_multiple", 1.0), f"{where}: width_multiple"),
+            anchors=_anchors(anchors, f"{where}: anchors") if isinstance(anchors, list) else (),
+            classes=_checked(facts["nc"], int, f"{where}: nc"),
             activation=_activation(facts.get("activation"), where),
         )
 
@@ -125,23 +129,56 @@ def _source(source: int, i: int, outputs: list[Tensor], x: Tensor) -> Tensor:
     return outputs[source]
 
 
-def _row(row: Any, i: int, where: str) -> Row:
-    if not isinstance(row, Sequence) or len(row) != 4:
-        raise ModelError(f"{where}: architecture row {i}: found {row!r}, expected [from, number, block, arguments]")
+def _row(row: Any, where: str) -> Row:
+    if not isinstance(row, list) or len(row) != 4:
+        raise ModelError(f"{where}: found {row!r}, expected [from, number, block, arguments]")
     source, number, block, args = row
-    sources = (source,) if isinstance(source, int) else tuple(source)
-    return Row(sources, int(number), str(block), tuple(_LITERALS.get(a, a) if isinstance(a, str) else a for a in args))
+    return Row(
+        sources=tuple(
+            _checked(one, int, f"{where}: from") for one in (source if isinstance(source, list) else [source])
+        ),
+        number=_checked(number, int, f"{where}: number"),
+        block=str(block),
+        args=tuple(
+            _LITERALS.get(arg, arg) if isinstance(arg, str) else arg
+            for arg in _checked(args, list, f"{where}: arguments")
+        ),
+    )
+
+
+def _anchors(levels: Sequence[Any], where: str) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(_number(size, where) for size in _checked(level, list, where)) for level in levels)
+
+
+def _number(value: Any, where: str) -> float:
+    return float(value) if isinstance(value, int) else _checked(value, float, where)
+
+
+_T = TypeVar("_T")
+_CALLED = {list: "a list", int: "an integer", float: "a number"}
+
+
+def _checked(value: Any, kind: type[_T], where: str) -> _T:
+    if not isinstance(value, kind):
+        raise ModelError(f"{where}: found {value!r}, expected {_CALLED[kind]}")
+    return value
 
 
 def _activation(text: Any, where: str) -> Callable[[Scope, Tensor], Tensor]:
     """The activation that the lists spell as Python, such as `nn.LeakyReLU(0.1)`."""
     if not text:
         return silu
-    name, _, rest = str(text).removeprefix("torch.").removeprefix("nn.").partition("(")
+    found = _CALL.fullmatch(str(text))
+    name, arguments = found.groups("") if found else (str(text), "")
     if name not in ACTIVATIONS:
         raise ModelError(f"{where}: unknown activation {text!r}{nearest(name, ACTIVATIONS)}")
+    numbers: list[float] = []
+    for argument in filter(None, (part.strip() for part in arguments.split(","))):
+        keyword, _, value = (part.strip() for part in argument.rpartition("="))
+        if keyword == "inplace" or value in ("True", "False"):
+            continue
+        if not _NUMBER.fullmatch(value) or (keyword and (numbers or keyword not in _FIRST)):
+            raise ModelError(f"{where}: activation {text!r}: found argument {argument!r}, expected numbers in order")
+        numbers.append(float(value) if "." in value or "e" in value else int(value))
     op = ACTIVATIONS[name]
-    numbers = [
-        float(part.split("=")[-1]) for part in rest.rstrip(")").split(",") if part.strip() and "inplace" not in part
-    ]
     return (lambda s, x: op(s, x, *numbers)) if numbers else op

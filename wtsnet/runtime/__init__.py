@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from wtsnet import trt as tensorrt
+from wtsnet import trt
 from wtsnet.device import driver
 from wtsnet.errors import RunnerError, nearest
 
@@ -77,8 +77,8 @@ def why_not_tensorrt(engine: Engine) -> str:
         return found.problem
     if misfit := engine.misfit(found.gpus[0]):
         return misfit
-    if engine.manifest.tensorrt["flavour"] != tensorrt.flavour():
-        return f"the plan is for {engine.manifest.tensorrt['flavour']}, installed is {tensorrt.flavour()}"
+    if engine.manifest.tensorrt["flavour"] != trt.flavour():
+        return f"the plan is for {engine.manifest.tensorrt['flavour']}, installed is {trt.flavour()}"
     try:
         import pycuda.driver  # noqa: F401  # whether it can be imported is the question
     except ImportError as error:

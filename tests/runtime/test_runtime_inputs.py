@@ -1,0 +1,185 @@
+"""wtsnet/runtime/__init__.py: what runners take, and which one is made."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import wtsnet
+from tests.small import lenet
+from wtsnet import runtime
+from wtsnet.device import Driver, Gpu
+from wtsnet.errors import RunnerError
+from wtsnet.manifest import Input
+from wtsnet.runtime import check_inputs
+
+
+def spec(name: str = "x", dtype: str = "float32", low: list[int] | None = None, high: list[int] | None = None) -> Input:
+    low, high = low or [2, 3], high or low or [2, 3]
+    shape = [a if a == b else -1 for a, b in zip(low, high, strict=True)]
+    return {"name": name, "dtype": dtype, "shape": shape, "min": low, "opt": low, "max": high}
+
+
+def check(value: Any, dtype: str = "float32", **sizes: Any) -> np.ndarray[Any, Any]:
+    return check_inputs({"x": spec(dtype=dtype, **sizes)}, {"x": value})["x"]
+
+
+SIX = np.arange(6, dtype=np.float32).reshape(2, 3)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        SIX,
+        SIX.astype(np.float64),
+        SIX.astype(np.float16),
+        SIX.astype(np.uint8),
+        SIX.astype(np.int64),
+        SIX.tolist(),
+        torch.from_numpy(SIX),
+        torch.from_numpy(SIX).bfloat16(),
+        torch.from_numpy(SIX).requires_grad_(),
+        np.asfortranarray(SIX),
+        SIX.repeat(2, axis=1)[:, ::2],
+        SIX.astype(">f4"),
+    ],
+    ids=lambda value: f"{type(value).__name__}-{getattr(value, 'dtype', '')}",
+)
+def test_what_becomes_float32(value: Any) -> None:
+    array = check(value)
+    np.testing.assert_array_equal(array, SIX)
+    assert array.dtype == np.float32
+    assert array.dtype.isnative
+    assert array.flags.c_contiguous
+
+
+def test_an_array_that_fits_is_not_copied() -> None:
+    assert check(SIX) is SIX
+
+
+def test_integers_to_integers_that_hold_them() -> None:
+    np.testing.assert_array_equal(check(SIX.astype(np.int64), "int32"), SIX)
+    np.testing.assert_array_equal(check(SIX.astype(np.int32), "uint8"), SIX)
+    np.testing.assert_array_equal(check(SIX > 2, "int32"), SIX > 2)
+    for value, dtype in ((2**31, "int32"), (-1, "uint8"), (256, "uint8")):
+        with pytest.raises(RunnerError, match=f"^input 'x': found int64, which {dtype} can't hold$"):
+            check(np.full((2, 3), value), dtype)
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype"), [(SIX, "int32"), (SIX, "bool"), (SIX.astype(int), "bool"), (SIX.astype(complex), "float32")]
+)
+def test_casts_that_lose_a_kind(value: Any, dtype: str) -> None:
+    with pytest.raises(RunnerError, match=f"input 'x': found {value.dtype}, which {dtype} can't hold"):
+        check(value, dtype)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (np.zeros((3, 2)), r"found shape \(3, 2\), expected \(2, 3\)"),
+        (np.zeros(6), r"found shape \(6,\), expected \(2, 3\)"),
+        (0.0, r"found shape \(\), expected \(2, 3\)"),
+        ([[1, 2, 3], [4]], r".*inhomogeneous.*; expected float32 \(2, 3\)"),
+        (None, r"found shape \(\), expected"),
+        (np.array([["a", "b", "c"]] * 2), "found <U1, which float32 can't hold"),
+        (np.full((2, 3), None), "found object, which float32 can't hold"),
+        (torch.ones(2, 3).to_sparse(), r".*; expected float32 \(2, 3\)"),
+    ],
+)
+def test_values_that_do_not_fit(value: Any, message: str) -> None:
+    with pytest.raises(RunnerError, match=f"^input 'x': {message}") as caught:
+        check(value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_profile_bounds_dynamic_sizes() -> None:
+    for batch in (1, 2, 4):
+        assert check(np.zeros((batch, 3)), low=[1, 3], high=[4, 3]).shape == (batch, 3)
+    for batch in (0, 5):
+        with pytest.raises(RunnerError, match=rf"found shape \({batch}, 3\), expected \(1\.\.4, 3\)"):
+            check(np.zeros((batch, 3)), low=[1, 3], high=[4, 3])
+
+
+def test_names() -> None:
+    specs = {"images": spec("images"), "scale": spec("scale", "int32", [1], [4])}
+    takes = r"\(the engine takes images float32 \(2, 3\), scale int32 \(1\.\.4\)\)"
+    with pytest.raises(RunnerError, match=rf"^input 'image': unknown; did you mean 'images'\? {takes}$"):
+        check_inputs(specs, {"image": SIX})
+    with pytest.raises(RunnerError, match=rf"^input 'scale': missing {takes}$"):
+        check_inputs(specs, {"images": SIX})
+    made = check_inputs(specs, {"scale": [1, 2], "images": SIX})
+    assert list(made) == ["images", "scale"]
+
+
+@pytest.fixture(scope="module")
+def engine() -> wtsnet.Engine:
+    return wtsnet.build("lenet", lenet(), batch=(1, 1, 2))
+
+
+def with_gpu(monkeypatch: pytest.MonkeyPatch, *capability: int) -> None:
+    gpus = (Gpu(0, "Some GPU", (capability[0], capability[1]), 1),) if capability else ()
+    monkeypatch.setattr(runtime, "driver", lambda: Driver("13.0", "" if gpus else "no CUDA device", gpus))
+
+
+def test_auto_explains_itself(engine: wtsnet.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_gpu(monkeypatch)
+    runner = engine.runner()
+    assert (runner.kind, runner.reason) == ("reference", "reference on cpu: no CUDA device")
+    assert engine.runner("reference").reason == "reference on cpu: asked for"
+    with_gpu(monkeypatch, 9, 0)
+    assert engine.runner("auto", device="cpu").reason == (
+        "reference on cpu: the plan is for sm80, sm86, sm87, sm89, sm120, sm121; Some GPU is sm90"
+    )
+    with_gpu(monkeypatch, 8, 9)
+    monkeypatch.setitem(sys.modules, "pycuda", None)
+    assert "pycuda can't be imported" in engine.runner("auto", device="cpu").reason
+
+
+def test_tensorrt_without_a_gpu_is_one_clear_line(engine: wtsnet.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_gpu(monkeypatch)
+    with pytest.raises(RunnerError) as caught:
+        engine.runner("tensorrt")
+    assert str(caught.value) == (
+        "the plan can't run here: no CUDA device; runner('reference') executes the network with torch"
+    )
+
+
+def test_kinds_and_options_that_are_none(engine: wtsnet.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_gpu(monkeypatch)
+    with pytest.raises(RunnerError, match="runner: found 'trt', expected one of auto, tensorrt, reference"):
+        engine.runner("trt")
+    with pytest.raises(RunnerError, match=r"unknown option 'devise'; did you mean 'device'\? \(the reference runner"):
+        engine.runner("reference", devise="cpu")
+    for device in ("tpu", "cuda:99", "cuda"):
+        with pytest.raises(RunnerError, match=f"device: found '{device}', expected cpu or a cuda device"):
+            engine.runner("reference", device=device)
+
+
+def test_no_torch_is_one_clear_line(engine: wtsnet.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_gpu(monkeypatch)
+    monkeypatch.delitem(sys.modules, "wtsnet.reference", raising=False)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(RunnerError, match=r"the reference runner needs torch \(.*\); pip install torch"):
+        engine.runner()
+
+
+def test_the_reference_runner_keeps_to_the_profile(engine: wtsnet.Engine) -> None:
+    with engine.runner("reference") as runner:  # type: ignore[attr-defined]  # both runners are context managers
+        assert runner(data=np.zeros((2, 1, 32, 32)))["prob"].shape == (2, 10)
+        with pytest.raises(RunnerError, match=r"expected \(1\.\.2, 1, 32, 32\)"):
+            runner(data=np.zeros((3, 1, 32, 32)))
+        result = runner(data=np.zeros((1, 1, 32, 32)))
+        assert {name: array.dtype.name for name, array in result.items()} == {"prob": "float32"}
+    with pytest.raises(RunnerError, match="closed"):
+        runner(data=np.zeros((1, 1, 32, 32)))
+
+
+def test_two_runners_of_one_engine(engine: wtsnet.Engine) -> None:
+    a, b = engine.runner("reference"), engine.runner("reference")
+    a.close()
+    assert b(data=np.zeros((1, 1, 32, 32)))["prob"].shape == (1, 10)
