@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ import tensorrt_rtx as trt
 import wtsnet
 from tests.small import TINY, lenet, lenet_file, tiny, tiny_file, yolo_file
 from wtsnet import builder, cache, device, registry
+from wtsnet import trt as tensorrt
 from wtsnet.device import Driver, Gpu
 from wtsnet.errors import EngineError, ModelError, WeightError, WtsnetError
 
@@ -133,9 +137,12 @@ def test_workspace_and_level(builds: list[Any]) -> None:
 def test_the_profile_is_that_of_the_options(builds: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     shapes = []
     original = trt.IOptimizationProfile.set_shape
-    monkeypatch.setattr(
-        trt.IOptimizationProfile, "set_shape", lambda self, *args: (shapes.append(args), original(self, *args))[1]
-    )
+
+    def note(profile: Any, *args: Any) -> Any:
+        shapes.append(args)
+        return original(profile, *args)
+
+    monkeypatch.setattr(trt.IOptimizationProfile, "set_shape", note)
     engine = wtsnet.build("lenet", lenet(), batch=(1, 4, 8))
     assert shapes == [("data", (1, 1, 32, 32), (4, 1, 32, 32), (8, 1, 32, 32))]
     assert engine.manifest.inputs[0]["shape"] == [-1, 1, 32, 32]
@@ -178,7 +185,7 @@ def test_errors_come_before_the_work(tmp_path: Path, builds: list[Any]) -> None:
         wtsnet.build("lenett", tmp_path / "not there.wts")
     with pytest.raises(ModelError, match="batch"):
         wtsnet.build("lenet", lenet(), batch=0)
-    with pytest.raises(WeightError, match="conv1.bias"):
+    with pytest.raises(WeightError, match=r"conv1.bias"):
         wtsnet.build("lenet", {"conv1.weight": lenet()["conv1.weight"]})
     assert not builds
 
@@ -194,9 +201,7 @@ def test_progress() -> None:
 
 @pytest.mark.parametrize("error", [ValueError("from the callback"), KeyboardInterrupt()])
 @pytest.mark.parametrize("at", [1, 3, 5])
-def test_what_progress_raises_ends_the_build(
-    error: BaseException, at: int, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_what_progress_raises_ends_the_build(error: BaseException, at: int, capfd: pytest.CaptureFixture[str]) -> None:
     calls = 0
 
     def progress(*call: Any) -> None:
@@ -210,6 +215,51 @@ def test_what_progress_raises_ends_the_build(
     assert caught.value is error
     assert calls == at
     assert capfd.readouterr() == ("", "")
+
+
+def test_ctrl_c_ends_the_build(builds: list[Any]) -> None:
+    calls = 0
+
+    def progress(*call: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        wtsnet.build("lenet", lenet(), progress=progress)
+    assert signal.getsignal(signal.SIGINT) is before
+    finished: list[int] = []
+    wtsnet.build("lenet", lenet(), progress=lambda *call: finished.append(1))
+    assert calls < len(finished)
+
+
+def test_ctrl_c_is_not_lost_in_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    add, raised = tensorrt.log.add, []
+
+    def noisy(severity: Any, text: str) -> None:
+        if not raised and "Cuda Runtime" not in text and tensorrt.log.lines is not None:
+            raised.append(text)
+            signal.raise_signal(signal.SIGINT)
+        add(severity, text)
+
+    monkeypatch.setattr(tensorrt.log, "add", noisy)
+    original = builder._config
+
+    def listen(*args: Any) -> Any:
+        monkeypatch.setattr(tensorrt.log, "lines", [])
+        return original(*args)
+
+    monkeypatch.setattr(builder, "_config", listen)
+    with pytest.raises(KeyboardInterrupt):
+        wtsnet.build("lenet", lenet())
+    assert raised
+
+
+def test_a_build_in_a_thread() -> None:
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(wtsnet.build, "lenet", lenet()).result().plan
 
 
 def test_builds_once(tmp_path: Path, builds: list[Any]) -> None:
@@ -291,7 +341,7 @@ def test_tensorrt_and_gpu_make_another_engine(monkeypatch: pytest.MonkeyPatch) -
         found = Driver("13.0", "", (Gpu(0, name, capability, 1),))
         monkeypatch.setattr(cache, "driver", lambda found=found: found)
         keys.add(key_of())
-    monkeypatch.setattr(cache.tensorrt, "version", lambda: "1.4.0.1")
+    monkeypatch.setattr(tensorrt, "version", lambda: "1.4.0.1")
     keys.add(key_of())
     assert len(keys) == 5
 
@@ -314,11 +364,10 @@ def test_the_source_of_a_model_and_of_what_it_uses_make_another_engine(
 
 
 def test_wtsnets_own_source_makes_another_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import wtsnet.models
-
+    models = importlib.import_module("wtsnet.models")
     before = key_of()
     (tmp_path / "x.py").write_text("")
-    monkeypatch.setattr(wtsnet.models, "__path__", [*wtsnet.models.__path__, str(tmp_path)])
+    monkeypatch.setattr(models, "__path__", [*models.__path__, str(tmp_path)])
     assert key_of() != before
 
 
@@ -346,9 +395,7 @@ def _cut(path: Path) -> None:
         lambda entry: [file.unlink() for file in entry.iterdir()],
     ],
 )
-def test_a_damaged_entry_is_built_again(
-    tmp_path: Path, builds: list[Any], damage: Callable[[Path], Any]
-) -> None:
+def test_a_damaged_entry_is_built_again(tmp_path: Path, builds: list[Any], damage: Callable[[Path], Any]) -> None:
     wtsnet.build("lenet", lenet(), cache=tmp_path)
     (entry,) = tmp_path.iterdir()
     damage(entry)
@@ -374,16 +421,19 @@ def test_a_failed_build_leaves_nothing_in_the_cache(tmp_path: Path) -> None:
 
 def test_another_process_is_faster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     build_now = builder._build
+    theirs: list[int] = []
 
     def build_twice(*args: Any) -> Any:
         monkeypatch.setattr(builder, "_build", build_now)
         wtsnet.build("lenet", lenet(), cache=tmp_path)
+        theirs.extend(entry.stat().st_ino for entry in tmp_path.iterdir())
         return build_now(*args)
 
     monkeypatch.setattr(builder, "_build", build_twice)
     engine = wtsnet.build("lenet", lenet(), cache=tmp_path)
     engine.runner()(data=X)
-    assert len(list(tmp_path.iterdir())) == 1
+    (entry,) = tmp_path.iterdir()
+    assert entry.stat().st_ino == theirs[0]
 
 
 def test_two_processes_at_once(tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def test_picture_sizes_that_are_none(tmp_path: Path, imgsz: Any, message: str) -
 def test_a_size_that_the_architecture_does_not_allow() -> None:
     with pytest.raises(WtsnetError, match=r"fc1.*: found 48000 values, expected \(120, 784\)|fc1.weight: found shape"):
         wtsnet.define("lenet", lenet(), imgsz=40)
-    with pytest.raises(NetworkError, match="^(flatten|fc1)"):
+    with pytest.raises(NetworkError, match=r"^(flatten|fc1)"):
         wtsnet.define("lenet", lenet(), imgsz=(32, 40, 48))
 
 
@@ -162,7 +162,7 @@ def test_weights_left_over_and_missing() -> None:
         wtsnet.define("lenet", {**lenet(), "extra": np.zeros(1)})
     short = lenet()
     del short["fc2.bias"]
-    with pytest.raises(WtsnetError, match="fc2.bias: the network wants it, the weights lack it"):
+    with pytest.raises(WtsnetError, match=r"fc2.bias: the network wants it, the weights lack it"):
         wtsnet.define("lenet", short)
 
 

@@ -17,6 +17,7 @@ from wtsnet import trt as tensorrt
 from wtsnet.device import Gpu
 from wtsnet.errors import EngineError, ManifestError, RunnerError, WtsnetError
 from wtsnet.files import sha256
+from wtsnet.manifest import PlanManifest
 
 X = np.random.default_rng(1).random((1, 1, 32, 32), np.float32)
 
@@ -258,7 +259,9 @@ def test_a_model_of_ones_own_is_found_again(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "plans/mine.py").write_text(TINY.replace("x, 4, 3, pad=1", "x, 4, 3").replace("pool(s", "pool(s", 1))
     wtsnet.load(tmp_path / "plans/t.plan").runner()  # has the same inputs and outputs
     (tmp_path / "plans/mine.py").write_text(TINY.replace("size=8", "size=16"))
-    with pytest.raises(EngineError, match=r"mine.py:tiny has changed since the plan was built: it now has other inputs"):
+    with pytest.raises(
+        EngineError, match=r"mine.py:tiny has changed since the plan was built: it now has other inputs"
+    ):
         wtsnet.load(tmp_path / "plans/t.plan").runner()
     (tmp_path / "plans/mine.py").unlink()
     with pytest.raises(EngineError, match=r"needs the model's file \(\.\./code/mine.py\), which is neither there nor"):
@@ -283,7 +286,7 @@ def test_save_leaves_nothing_behind_when_it_fails(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(wtsnet.manifest.PlanManifest, "write", full)  # type: ignore[attr-defined]  # loaded by build
+        patch.setattr(PlanManifest, "write", full)
         with pytest.raises(EngineError, match="No space left on device"):
             engine.save(folder / "x.plan")
     assert list(folder.iterdir()) == []

@@ -29,9 +29,13 @@ def test_files_appear_together(tmp_path: Path) -> None:
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
 def test_an_error_leaves_everything_as_it_was(tmp_path: Path, error: type[BaseException]) -> None:
     (tmp_path / "a").write_text("before")
-    with pytest.raises(error), whole(tmp_path / "a", tmp_path / "b") as (a, _):
-        a.write_text("half")
+
+    def stop(path: Path) -> None:
+        path.write_text("half")
         raise error
+
+    with pytest.raises(error), whole(tmp_path / "a", tmp_path / "b") as (a, _):
+        stop(a)
     assert names(tmp_path) == ["a"]
     assert (tmp_path / "a").read_text() == "before"
 

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from wtsnet import trt as tensorrt
-from wtsnet.errors import NetworkError
+from wtsnet.errors import NetworkError, TensorRTError
 from wtsnet.network import Network, Tensor
 from wtsnet.ops import relu, sigmoid
 from wtsnet.reference import ReferenceRunner
@@ -156,7 +155,7 @@ def test_emit_says_what_is_wrong(
 def test_emit_gives_tensorrts_own_words() -> None:
     net, x = with_input(2, 3)
     other = net.input("y", (4, 5))
-    with pytest.raises(NetworkError, match="^m: .*broadcast dimensions must be conformable"):
+    with pytest.raises(NetworkError, match=r"^m: .*broadcast dimensions must be conformable"):
         (net.root / "m").emit("add_elementwise", x, other, trt.ElementWiseOperation.SUM)
 
 
@@ -260,5 +259,5 @@ def test_further_outputs_of_a_layer() -> None:
 
 def test_no_tensorrt_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WTSNET_TENSORRT", "tensorflow")
-    with pytest.raises(tensorrt.TensorRTError, match="WTSNET_TENSORRT: found 'tensorflow', expected one of tensorrt,"):
+    with pytest.raises(TensorRTError, match="WTSNET_TENSORRT: found 'tensorflow', expected one of tensorrt,"):
         Network({})

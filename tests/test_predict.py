@@ -23,7 +23,8 @@ class Spy:
     kind, reason = "spy", ""
 
     def __init__(self, runner: Any) -> None:
-        self.runner, self.batches = runner, []
+        self.runner = runner
+        self.batches: list[list[int]] = []
 
     def __call__(self, **inputs: Any) -> dict[str, NDArray[Any]]:
         self.batches.append([array.shape[0] for array in inputs.values()])
@@ -93,7 +94,8 @@ def tiny(s, x):
 def yolo(tmp_path_factory: pytest.TempPathFactory) -> dict[str, wtsnet.Engine]:
     weights = yolo_file(tmp_path_factory.mktemp("yolo"))
     return {
-        head: wtsnet.build("yolov5", weights, imgsz=64, head=head, batch=(1, 1, 2)) for head in ("topk", "decoded", "raw")
+        head: wtsnet.build("yolov5", weights, imgsz=64, head=head, batch=(1, 1, 2))
+        for head in ("topk", "decoded", "raw")
     }
 
 

@@ -51,7 +51,7 @@ def test_unknown_options() -> None:
         ({"bacth": 3}, r"yolov5s: unknown option 'bacth'; did you mean 'batch'\? \(it has head, k\)"),
     ):
         with pytest.raises(ModelError, match=message):
-            wtsnet.define("yolov5s", {}, **options)  # type: ignore[arg-type]  # wrong on purpose
+            wtsnet.define("yolov5s", {}, **options)
     with pytest.raises(ModelError, match=r"lenet: unknown option 'head' \(it has none\)"):
         wtsnet.define("lenet", {}, head="raw")
 
@@ -161,7 +161,6 @@ def test_what_a_model_function_gives(made: Any, message: str) -> None:
 
 
 def test_unknown_blocks() -> None:
-    import wtsnet.blocks.yolo
 
     assert registry.find_block("nn.Upsample", "row 1").name == "Upsample"
     with pytest.raises(ModelError, match=r"^row 3: unknown block 'C33'; did you mean 'C3'\?; register it with"):

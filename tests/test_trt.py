@@ -78,7 +78,7 @@ def test_every_dtype_of_tensorrt_has_a_name() -> None:
 
 
 def test_a_dtype_that_is_none() -> None:
-    with pytest.raises(TensorRTError, match="dtype: unknown 'flaot32' in tensorrt.*; did you mean 'float32'"):
+    with pytest.raises(TensorRTError, match=r"dtype: unknown 'flaot32' in tensorrt.*; did you mean 'float32'"):
         trt.dtype("flaot32")
 
 

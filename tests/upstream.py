@@ -108,7 +108,6 @@ def yolov5_package() -> Any:
     unneeded = {name: ModuleType(name) for name in ("pkg_resources", "seaborn") if name not in sys.modules}
     if stub := unneeded.get("pkg_resources"):
         stub.parse_version = lambda text: [int(part) for part in text.split("+")[0].split(".")]  # type: ignore[attr-defined]
-    logging.getLogger("yolov5").setLevel(logging.WARNING)  # it prints a table of every model
     path = list(sys.path)
     quiet = {"YOLO_AUTOINSTALL": "False", "YOLO_OFFLINE": "True"}
     with patch.dict(os.environ, quiet), warnings.catch_warnings():
@@ -120,6 +119,7 @@ def yolov5_package() -> Any:
             for name in unneeded:
                 del sys.modules[name]
             sys.path[:] = path  # it puts its own folder there, with a `models` and a `utils`
+    logging.getLogger("yolov5").setLevel(logging.WARNING)  # it prints a table of every model
     return yolo
 
 

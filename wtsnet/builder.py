@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import signal
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import TYPE_CHECKING, Any
 
 from wtsnet import __version__
@@ -20,7 +23,7 @@ from wtsnet.weights import Weights
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from wtsnet.network import Network
 
@@ -85,12 +88,11 @@ def _build(
 ) -> Engine:
     net = define(model, weights, **options)
     config = _config(net, how)
-    monitor = None if progress is None else _monitor(progress)
-    if monitor is not None:
-        config.progress_monitor = monitor
     tensorrt.log.errors.clear()
-    plan = net.builder.build_serialized_network(net.trt, config)
-    if monitor is not None and monitor.raised is not None:
+    with _interrupts() as interrupts:
+        monitor = config.progress_monitor = _monitor(progress, interrupts)
+        plan = net.builder.build_serialized_network(net.trt, config)
+    if monitor.raised is not None:
         raise monitor.raised
     if plan is None:
         raise EngineError(f"{model}: TensorRT can't build it: {tensorrt.log.last_error()}")
@@ -205,8 +207,25 @@ def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
-def _monitor(progress: Progress) -> Any:
-    """An IProgressMonitor. An exception can't pass through TensorRT: it is kept in `raised`, and ends the build."""
+@contextmanager
+def _interrupts() -> Iterator[list[int]]:
+    """Collect Ctrl-C, and deliver it when the block ends: in the log callback TensorRT would swallow it."""
+    caught: list[int] = []
+    if current_thread() is not main_thread():  # signals go to the main thread
+        yield caught
+        return
+    before = signal.signal(signal.SIGINT, lambda number, _: caught.append(number))
+    try:
+        yield caught
+    finally:
+        signal.signal(signal.SIGINT, before or signal.SIG_DFL)
+        if caught:
+            signal.raise_signal(signal.SIGINT)
+
+
+def _monitor(progress: Progress | None, interrupts: list[int]) -> Any:
+    """An IProgressMonitor, which ends the build after an interrupt. An exception can't pass through TensorRT: it is
+    kept in `raised`, and ends the build too."""
     trt = tensorrt.module()
 
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc, name-defined]  # TensorRT ships no stubs
@@ -216,7 +235,7 @@ def _monitor(progress: Progress) -> Any:
             self.raised: BaseException | None = None
 
         def report(self, phase: str, done: int) -> None:
-            if self.raised is None:
+            if progress is not None and self.raised is None:
                 try:
                     progress(phase, done, self.steps[phase])
                 except BaseException as error:
@@ -228,7 +247,7 @@ def _monitor(progress: Progress) -> Any:
 
         def step_complete(self, phase_name: str, step: int) -> bool:
             self.report(phase_name, step + 1)
-            return self.raised is None
+            return self.raised is None and not interrupts
 
         def phase_finish(self, phase_name: str) -> None:
             self.report(phase_name, self.steps[phase_name])

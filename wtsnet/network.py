@@ -358,12 +358,10 @@ class Tensor:
         return f"Tensor({self.name!r}, {self.shape}, {self.dtype})"
 
     def _elementwise(self, other: Tensor | float, operation: str, swap: bool = False) -> Tensor:
-        s = Scope(self.net, self.name)
-        word = operation.lower()
-        if not isinstance(other, Tensor):
-            other = s.constant(np.full((1,) * self.rank, other), self.dtype, suffix=f"{word}:constant")
+        from wtsnet.ops.pointwise import elementwise  # late: the ops are built on this file
+
         a, b = (other, self) if swap else (self, other)
-        return s.emit("add_elementwise", a, b, s.enum("ElementWiseOperation", operation), suffix=word)
+        return elementwise(Scope(self.net, self.name), operation, a, b, suffix=operation.lower())
 
     def __add__(self, other: Tensor | float) -> Tensor:
         return self._elementwise(other, "SUM")

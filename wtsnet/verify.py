@@ -10,6 +10,7 @@ import os
 import re
 import zipfile
 import zlib
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from wtsnet.registry import find
 from wtsnet.runtime.reference import reference_runner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -120,14 +121,17 @@ def verify(
     return report
 
 
-def _open(golden: str | os.PathLike[str]) -> Any:
-    try:
-        file = np.load(golden, allow_pickle=False)
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise VerifyError(f"{os.fspath(golden)}: can't be read as a golden file ({error})") from None
-    if not isinstance(file, np.lib.npyio.NpzFile):
-        raise VerifyError(f"{os.fspath(golden)}: found a single array, expected the .npz of tools/record.py")
-    return file
+@contextmanager
+def _open(golden: str | os.PathLike[str]) -> Iterator[Any]:
+    """The golden file's arrays, by key."""
+    with ExitStack() as stack:
+        try:
+            file = np.load(stack.enter_context(open(golden, "rb")), allow_pickle=False)
+        except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+            raise VerifyError(f"{os.fspath(golden)}: can't be read as a golden file ({error})") from None
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise VerifyError(f"{os.fspath(golden)}: found a single array, expected the .npz of tools/record.py")
+        yield file
 
 
 def _array(file: Any, key: str, golden: str | os.PathLike[str]) -> NDArray[Any]:

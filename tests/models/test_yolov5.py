@@ -55,22 +55,23 @@ def outputs(twin: Twin, **options: Any) -> dict[str, Any]:
 def best(predictions: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor]:
     """The k best by objectness times best class, as x1 y1 x2 y2, scores, classes."""
     scores, classes = (predictions[..., 4:5] * predictions[..., 5:]).max(-1)
-    scores, order = scores.topk(min(k, scores.shape[1]))
+    scores, order = scores.topk(k)
     chosen = predictions.gather(1, order[..., None].expand(-1, -1, 4))
     centre, half = chosen[..., :2], chosen[..., 2:] / 2
     return torch.cat([centre - half, centre + half], -1), scores, classes.gather(1, order)
 
 
 def check_topk(found: dict[str, Any], predictions: Tensor, k: int) -> None:
-    boxes, scores, classes = (tensor.numpy() for tensor in best(predictions, k))
+    everything = best(predictions, predictions.shape[1])
+    boxes, scores, classes = (tensor[:, :k].numpy() for tensor in everything)
     assert list(found) == ["boxes", "scores", "classes"]
     assert found["boxes"].shape == boxes.shape
     assert found["scores"].shape == found["classes"].shape == scores.shape
     assert found["classes"].dtype == np.int32
     assert relative_error(found["scores"], scores) <= 1e-5
-    # Neighbours of nearly the same score may change places.
-    near = np.diff(scores, axis=1, append=scores[:, -1:] if k < predictions.shape[1] else -1) > -1e-5
-    settled = ~near & ~np.roll(near, 1, axis=1)
+    # Candidates of nearly the same score may change places.
+    apart = np.abs(np.diff(everything[1].numpy(), axis=1, prepend=np.inf, append=-np.inf)) > 1e-5
+    settled = (apart[:, :-1] & apart[:, 1:])[:, :k]
     assert settled.mean() > 0.8
     assert relative_error(found["boxes"][settled], boxes[settled]) <= 1e-5
     np.testing.assert_array_equal(found["classes"][settled], classes[settled])
@@ -96,7 +97,7 @@ def test_decoded(detector: Twin) -> None:
     found = outputs(detector, head="decoded")
     theirs = original(detector)[0].numpy()
     assert list(found) == ["predictions"]
-    assert theirs[..., 4:].min() < 0.01 < 0.99 < theirs[..., 4:].max()  # scores of every size
+    assert theirs[..., 4:].min() < 0.02 < 0.98 < theirs[..., 4:].max()  # scores of every size
     for columns in (slice(0, 2), slice(2, 4), slice(4, 5), slice(5, None)):
         assert relative_error(found["predictions"][..., columns], theirs[..., columns]) <= 1e-5
 
@@ -146,10 +147,9 @@ def test_the_smallest_picture_bounds_k() -> None:
     check_topk(run(net, x), original(Twin("yolov5n", module, x, None))[0], 126)
 
 
+@pytest.mark.parametrize("detector", ["n", "n6"], indirect=True)
 def test_a_file_without_anchors_takes_the_published_ones(detector: Twin) -> None:
     """Some writers of .wts drop them."""
-    if detector.name == "yolov5":
-        pytest.skip("its anchors are not the published ones")
     weights = {name: value for name, value in detector.weights.items() if not name.endswith(".anchors")}
     found = outputs(Twin(detector.name, detector.module, detector.x, weights), head="decoded")
     np.testing.assert_array_equal(found["predictions"], outputs(detector, head="decoded")["predictions"])
@@ -181,7 +181,7 @@ def test_more_than_tensorrt_sorts() -> None:
         define("yolov5n", module.state_dict(), k=3841)
 
 
-@pytest.mark.parametrize(("imgsz", "found"), [(100, "100"), ((64, 50), "50"), ((64, 96, 130), "130"), (0, "0")])
+@pytest.mark.parametrize(("imgsz", "found"), [(100, "100"), ((64, 50), "50"), ((64, 96, 130), "130")])
 def test_a_picture_that_the_strides_do_not_divide(imgsz: Any, found: str) -> None:
     with pytest.raises(ModelError, match=f"imgsz: found {found}, expected a multiple of 32 for yolov5n"):
         define("yolov5n", {}, imgsz=imgsz)

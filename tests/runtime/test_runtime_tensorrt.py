@@ -106,12 +106,16 @@ class Cuda(ModuleType):
     def memcpy_htod_async(self, device: Any, host: np.ndarray[Any, Any], stream: Any) -> None:
         self.check("memcpy_htod_async")
         assert host.flags.c_contiguous
-        stream.work.append(lambda: device.bytes[: host.nbytes].__setitem__(slice(None), host.reshape(-1).view(np.uint8)))
+        stream.work.append(
+            lambda: device.bytes[: host.nbytes].__setitem__(slice(None), host.reshape(-1).view(np.uint8))
+        )
 
     def memcpy_dtoh_async(self, host: np.ndarray[Any, Any], device: Any, stream: Any) -> None:
         self.check("memcpy_dtoh_async")
         assert host.flags.c_contiguous
-        stream.work.append(lambda: host.reshape(-1).view(np.uint8).__setitem__(slice(None), device.bytes[: host.nbytes]))
+        stream.work.append(
+            lambda: host.reshape(-1).view(np.uint8).__setitem__(slice(None), device.bytes[: host.nbytes])
+        )
 
 
 class Execution:
@@ -322,7 +326,9 @@ def test_failures_of_tensorrt(cuda: Cuda, fail: str, message: str) -> None:
     np.testing.assert_array_equal(runner(x=np.ones((1, 3)))["y"], np.full((1, 3), 2))
 
 
-@pytest.mark.parametrize("fail", ["mem_alloc", "pagelocked_empty", "memcpy_htod_async", "memcpy_dtoh_async", "synchronize"])
+@pytest.mark.parametrize(
+    "fail", ["mem_alloc", "pagelocked_empty", "memcpy_htod_async", "memcpy_dtoh_async", "synchronize"]
+)
 def test_failures_of_cuda(cuda: Cuda, fail: str) -> None:
     runner = runner_of(doubling(cuda))
     cuda.fail = fail
@@ -392,7 +398,7 @@ def test_a_plan_is_opened(cuda: Cuda, monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_array_equal(runner(x=np.ones((1, 3)))["y"], np.full((1, 3), 2))
     assert cuda.retained == 1
     runner.close()
-    with pytest.raises(EngineError, match="^the plan can't be opened: Error Code 6: API Usage Error .as wished.$"):
+    with pytest.raises(EngineError, match=r"^the plan can't be opened: Error Code 6: API Usage Error .as wished.$"):
         kind.from_plan(b"bad", Manifest())
     assert cuda.retained == 0
 

@@ -88,7 +88,7 @@ def best(s: Scope, rows: Tensor, prior: Tensor, k: int) -> dict[str, Tensor]:
     xy, wh = _boxes(s, y, take(s, prior, indices, 0, suffix="chosen:priors"))
     half = mul(s, wh, 0.5, suffix="half")
     boxes = concat(s, [xy - half, xy + half], 2, suffix="boxes")
-    classes = argmax(s, cut(s, chosen, 2, 5, suffix="chosen:classes"), 2)
+    classes = argmax(s, cut(s, chosen, 2, 5, suffix="chosen:classes"), 2, suffix="classes:best")
     return {"boxes": boxes, "scores": scores, "classes": classes}
 
 

@@ -44,9 +44,13 @@ def run_app(app: typer.Typer) -> None:
         sys.stdout.flush()
     except WtsnetError as error:
         _fail(str(error))
-    except BrokenPipeError:  # the reader of our output, such as `head`, has gone
+    except OSError as error:
+        if error.filename is not None:
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
-        sys.exit(1)
+        if isinstance(error, BrokenPipeError):  # the reader of our output, such as `head`, has gone
+            sys.exit(1)
+        _fail(f"can't write the output ({error.strerror})")
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
     except Exception as error:
