@@ -236,7 +236,8 @@ def test_ctrl_c_ends_the_build(builds: list[Any]) -> None:
 
 
 def test_ctrl_c_is_not_lost_in_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
-    add, raised = tensorrt.log.add, []
+    add = tensorrt.log.add
+    raised: list[str] = []
 
     def noisy(severity: Any, text: str) -> None:
         if not raised and "Cuda Runtime" not in text and tensorrt.log.lines is not None:

@@ -48,11 +48,12 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 
 def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
-    for target in (tmp_path / "folder", Path(os.devnull)):
+    os.mkfifo(tmp_path / "pipe")  # as a device such as /dev/null would be
+    for target in (tmp_path / "folder", tmp_path / "pipe"):
         with pytest.raises(OSError, match="Is no regular file"), whole(tmp_path / "a", target):
             pass
-    assert names(tmp_path) == ["folder"]
-    assert stat.S_ISCHR(os.stat(os.devnull).st_mode)
+    assert names(tmp_path) == ["folder", "pipe"]
+    assert (tmp_path / "pipe").is_fifo()
 
 
 @pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])

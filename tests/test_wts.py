@@ -175,6 +175,7 @@ STRUCTURE = [
     (b"1\na 1  3f800000 3f800000\n", "line 2, key 'a': expected 1 values, found 2"),
     (b"1\na 0  3f800000\n", "line 2, key 'a': expected 0 values, found 1"),
     (b"2\na 2  3f800000\nb 1  3f800000\n", "line 2, key 'a': expected 2 values, found 1"),
+    (b"1\na 2 0x00 0x000 0x0000\n", "line 2, key 'a': expected 2 values, found 3"),
     (b"1\na 3 0x3f800000 0x0\n", "line 2, key 'a': expected 3 values, found 2"),
     (b"1\na 3  3f800000 3f8000003f800000\n", "line 2, key 'a': expected 3 values, found 2"),
     (b"1\na 2  3f800000", "line 2, key 'a': expected 2 values, found 1, where the file ends"),
@@ -229,6 +230,7 @@ TOKEN = "expected eight hex digits, or 0x and one to eight, found"
         (b"3f800000 3f80000g", f"value 2 of 2: {TOKEN} '3f80000g'"),
         (b"3f800000 3f8000000", f"value 2 of 2: {TOKEN} '3f8000000'"),
         (b"3f800000 3f80000", f"value 2 of 2: {TOKEN} '3f80000'"),
+        (b"3f800000 3f8000  ", f"value 2 of 2: {TOKEN} '3f8000'"),
         (b"3f8000 003f800000", f"value 1 of 2: {TOKEN} '3f8000'"),
         (b"0 0x0", f"value 1 of 2: {TOKEN} '0'"),
         (b"0x 0x0", f"value 1 of 2: {TOKEN} '0x'"),
@@ -287,9 +289,10 @@ def test_a_wrong_count_that_ends_where_another_line_does(file: Callable[[bytes],
     wts = read_wts(file(b"1\na 3  3f800000\nbcdef 1  3f800000\n"))
     with pytest.raises(WtsError, match="line 2, key 'a': expected 3 values, found 1"):
         wts["a"]
-    wts = read_wts(file(b"1\na 2  3f\t80000 3f800000\n"))
-    with pytest.raises(WtsError, match="line 2, key 'a': expected 2 values, found 3"):
-        wts["a"]
+    for values in (b"3f\t80000 3f800000", b"3f80  00 3f800000", b"3f800000 3f80  00", b"3f800000 0x0 0x00"):
+        wts = read_wts(file(b"1\na 2  " + values + b"\n"))
+        with pytest.raises(WtsError, match="line 2, key 'a': expected 2 values, found 3"):
+            wts["a"]
     # The same in a sound file, which is then read with all values counted.
     path = file(b"2\na 3  3f800000 0x0 0x0\nbcd 1 0x3\n")
     assert read_all(path) == {"a": [ONE, 0, 0], "bcd": [3]}

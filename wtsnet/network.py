@@ -185,8 +185,15 @@ class Scope:
 
     @staticmethod
     def enum(kind: str, member: str) -> Any:
-        """A member of one of TensorRT's enums, such as `enum("PoolingType", "MAX")`."""
-        return getattr(getattr(tensorrt.module(), kind), member)
+        """A member of one of TensorRT's enums, such as `enum("PoolingType", "MAX")`.
+
+        Raises:
+            NetworkError: this release has no such enum or member.
+        """
+        found = getattr(getattr(tensorrt.module(), kind, None), member, None)
+        if found is None:
+            raise NetworkError(f"{kind}.{member}: {tensorrt.flavour()} {tensorrt.version()} has no such value")
+        return found
 
     def key(self, name: str) -> str:
         """The full name of this module's weight `name`."""

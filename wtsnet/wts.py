@@ -290,12 +290,13 @@ def _decode_tokens(file: BufferedReader, path: str, name: str, entry: _Entry) ->
     while left:
         text = rest + file.read(min(left, _BLOCK))
         left -= min(left, _BLOCK)
-        cut = 1 + max(text.rfind(b" "), text.rfind(b"\t")) if left else len(text)
+        # The last value may go on in the next block, but none is as long as a block.
+        cut = (left and 1 + max(text.rfind(b" "), text.rfind(b"\t"))) or len(text)
         text, rest = text[:cut], text[cut:]
         if not left:
             text = text.rstrip(_BLANKS)
-        if not _VALUES.fullmatch(text) or len(rest) > _HEAD:
-            raise _token_error(path, name, entry, len(values), text + rest)
+        if not _VALUES.fullmatch(text):
+            raise _token_error(path, name, entry, len(values), text)
         digits = (token.removeprefix("0x").rjust(8, "0") for token in text.decode().lower().split())
         values.frombytes(bytes.fromhex("".join(digits)))
     if len(values) != entry.count:

@@ -58,10 +58,11 @@ def pretend(name: str) -> list[str]:
     wanted = release(name)
     played = ModuleType(wanted.flavour)
     taken = []
-    for attribute, value in vars(tensorrt_rtx).items():
+    for attribute in [name for name in vars(tensorrt_rtx) if not name.startswith("_")]:
+        value = getattr(tensorrt_rtx, attribute)
         if attribute in wanted.members and isinstance(value, type):
             taken += _reduce(value, attribute, wanted)
-        elif attribute not in wanted.names and not attribute.startswith("_"):
+        elif attribute not in wanted.names:
             taken.append(attribute)
             continue
         setattr(played, attribute, value)

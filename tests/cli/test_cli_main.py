@@ -121,9 +121,13 @@ cli.main()
     assert "Traceback" not in err
 
 
-def test_a_reader_that_goes_away(tmp_path: Path) -> None:
+@pytest.mark.parametrize("buffered", ["", "1"])
+def test_a_reader_that_goes_away(tmp_path: Path, buffered: str) -> None:
     process = subprocess.Popen(
-        [*START, "inspect", "--full", str(lenet_file(tmp_path))], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [*START, "inspect", "--full", str(lenet_file(tmp_path))],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": buffered},
     )
     assert process.stdout is not None
     process.stdout.close()  # before anything is printed
@@ -131,11 +135,17 @@ def test_a_reader_that_goes_away(tmp_path: Path) -> None:
     assert (process.communicate()[1], process.returncode) == (b"", 1)
 
 
-def test_output_that_can_not_be_written(tmp_path: Path) -> None:
+@pytest.mark.parametrize("buffered", ["", "1"])
+def test_output_that_can_not_be_written(tmp_path: Path, buffered: str) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
     with open("/dev/full", "wb") as full:
-        done = subprocess.run([*START, "inspect", str(lenet_file(tmp_path))], stdout=full, stderr=subprocess.PIPE)
+        done = subprocess.run(
+            [*START, "inspect", str(lenet_file(tmp_path))],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONUNBUFFERED": buffered},
+        )
     assert done.returncode == 2
     assert done.stderr == b"error: can't write the output (No space left on device)\n"
 

@@ -10,50 +10,48 @@ from tests.models.conftest import Twin
 from wtsnet import build
 from wtsnet.trt import flavour
 
-# Building takes time in proportion to the weights. Up to so many million parameters, all of these are built; up to
-# so many, the last alone; beyond, none: their layers are the smaller variants', only more and larger ones.
-EACH, ONE = 13, 50
-BUILDS: dict[str, dict[str, Any]] = {
-    "fp32": {"precision": "fp32"},
-    "fp32, dynamic batch": {"precision": "fp32", "batch": (1, 2, 8)},
-    "fp16": {"precision": "fp16"},
-    "bf16": {"precision": "bf16"},
-    "fp16, dynamic batch": {"precision": "fp16", "batch": (1, 4, 8)},
-}
-SIZES: dict[str, dict[str, Any]] = {
-    f"{head} {precision}": {"head": head, "precision": precision, "batch": (1, 2, 4), "imgsz": (64, 256, 320)}
-    for head in ("raw", "decoded", "topk")
-    for precision in ("fp32", "fp16")
-}
+# What each model is built with, and what more those up to so many million parameters are.
+ONE: dict[str, Any] = {"precision": "fp16", "batch": (1, 4, 8)}
+MORE: list[dict[str, Any]] = [
+    {"precision": "fp32"},
+    {"precision": "fp32", "batch": (1, 2, 8)},
+    {"precision": "fp16"},
+    {"precision": "bf16"},
+    {"precision": "fp32", "fold_bn": False},
+]
+MOST = 13
+# Detectors whose pictures change in size are built with each head.
+HEADS = [(head, precision) for head in ("raw", "decoded", "topk") for precision in ("fp32", "fp16")]
+
+pytestmark = pytest.mark.skipif(flavour() != "tensorrt_rtx", reason="only tensorrt_rtx builds with no GPU")
 
 
-@pytest.fixture(autouse=True)
-def _builds_without_a_gpu() -> None:
-    if flavour() != "tensorrt_rtx":
-        pytest.skip("only tensorrt_rtx builds with no GPU")
+def test_builds(twin: Twin) -> None:
+    size = 32 if twin.name == "lenet" else 256
+    for options in [ONE, *(MORE if twin.millions < MOST else [])]:
+        engine = build(twin.name, twin.weights, target="sm89", imgsz=size, **options)
+        assert engine.manifest.target == ["sm89"]
+        (spec,) = engine.manifest.inputs
+        assert (spec["min"][0], spec["opt"][0], spec["max"][0]) == options.get("batch", (1, 1, 1))
+        # A plan holds the weights, and little else where they are many.
+        bytes_each = len(engine.plan) / (twin.millions * 1e6)
+        assert bytes_each > {"fp32": 4, "fp16": 2, "bf16": 2}[options["precision"]] * 0.9
+        assert bytes_each < 6 or twin.millions < 4
 
 
-@pytest.mark.parametrize("case", BUILDS)
-def test_builds(twin: Twin, case: str) -> None:
-    if twin.millions > (ONE if case == list(BUILDS)[-1] else EACH):
-        pytest.skip(f"{twin.millions:.0f} million parameters")
-    options = BUILDS[case] | ({} if twin.name == "lenet" else {"imgsz": 256})
-    engine = build(twin.name, twin.weights, target="sm89", **options)
-    assert engine.manifest.target == ["sm89"]
-    batch = options.get("batch", (1, 1, 1))
-    (spec,) = engine.manifest.inputs
-    assert [spec[end][0] for end in ("min", "opt", "max")] == list(batch)
-    wide = {"fp32": 4, "fp16": 2, "bf16": 2}[options["precision"]]
-    assert 0.9 < len(engine.plan) / (twin.millions * 1e6 * wide) < 3 or twin.millions < 1
+@pytest.mark.parametrize("twin", ["yolov5", "yolov5n", "yolov5n6"], indirect=True)
+@pytest.mark.parametrize(("head", "precision"), HEADS)
+def test_detectors_of_pictures_of_any_size(twin: Twin, head: str, precision: str) -> None:
+    build_any_size(twin, head=head, precision=precision)
 
 
-@pytest.mark.parametrize("twin", ["resnet18", "yolov5", "yolov5n", "yolov5n6"], indirect=True)
-@pytest.mark.parametrize("case", SIZES)
-def test_dynamic_sizes(twin: Twin, case: str) -> None:
-    options = dict(SIZES[case])
-    if twin.name == "resnet18" and options.pop("head") != "raw":
-        pytest.skip("has no head")
-    engine = build(twin.name, twin.weights, target="sm89", **options)
+@pytest.mark.parametrize("twin", ["resnet18"], indirect=True)
+def test_classifiers_of_pictures_of_any_size(twin: Twin) -> None:
+    build_any_size(twin)
+
+
+def build_any_size(twin: Twin, **options: Any) -> None:
+    engine = build(twin.name, twin.weights, target="sm89", batch=(1, 2, 4), imgsz=(64, 256, 320), **options)
     (spec,) = engine.manifest.inputs
     assert spec["shape"] == [-1, 3, -1, -1]
     assert (spec["min"], spec["opt"], spec["max"]) == ([1, 3, 64, 64], [2, 3, 256, 256], [4, 3, 320, 320])

@@ -152,9 +152,12 @@ class TensorRTRunner:
 def _numpy_dtype(engine: Any, name: str) -> np.dtype[Any]:
     dtype = tensorrt.dtype_name(engine.get_tensor_dtype(name))
     try:
-        return np.dtype(dtype)
+        known = np.dtype(dtype)
     except TypeError:
-        raise EngineError(f"tensor {name!r}: its dtype is {dtype}, which numpy lacks; cast it in the network") from None
+        known = None
+    if known is None or known.isbuiltin != 1:  # 2: registered by another package, as ml_dtypes does with bfloat16
+        raise EngineError(f"tensor {name!r}: its dtype is {dtype}, which numpy lacks; cast it in the network")
+    return known
 
 
 def _primary_context(device: int) -> Any:
