@@ -121,6 +121,7 @@ class TestDetectionsFromPredictions:
         assert found_in(WEAK, UNSEEN) == []
         assert [score for _, score, _ in found_in(WEAK, UNSEEN, conf=0.19)] == [0.2, 0.2]
         assert found_in([9, 9, 4, 4, 0.5, 1.0, 0.0], conf=0.5) == []
+        assert found_in([9, 9, 4, 4, 1.0, 0.5, 0.0], conf=0.5) == []
 
     def test_overlaps_go_by_class(self) -> None:
         assert [found[1:] for found in found_in(OVERLAPPING, OTHER_CLASS, FIRST)] == [(0.72, 1), (0.48, 0)]

@@ -119,6 +119,13 @@ def test_letters_grow_with_the_picture() -> None:
     assert label_height(8) > 2.5 * label_height(1)
 
 
+def test_a_long_name_is_written_smaller() -> None:
+    ink = (draw(gray(60, 100), detections((10, 30, 90, 50)), ["a long name"]) < 40).all(axis=(0, 2))
+    assert ink[5:95].any()
+    assert not ink[:2].any()
+    assert not ink[-2:].any()
+
+
 def test_colors_are_fixed_and_distinct() -> None:
     colors = [class_color(i) for i in range(80)]
     assert colors == [class_color(i) for i in range(80)]
@@ -192,9 +199,11 @@ class TestSaveImage:
             save_image(tmp_path / "none" / "x.png", gray())
 
     def test_what_failed_leaves_the_old_file(self, tmp_path: Path) -> None:
-        save_image(tmp_path / "x.png", gray())
-        before = (tmp_path / "x.png").read_bytes()
-        with pytest.raises(ImageError, match=r"x\.png: can't write the picture"):
-            save_image(tmp_path / "x.png", np.zeros((2, 2, 7), np.uint8))
-        assert (tmp_path / "x.png").read_bytes() == before
-        assert [path.name for path in tmp_path.iterdir()] == ["x.png"]
+        save_image(tmp_path / "x.webp", gray())
+        before = (tmp_path / "x.webp").read_bytes()
+        too_wide = np.zeros((1, 16384, 3), np.uint8)
+        for image in (too_wide, np.zeros((2, 2, 7), np.uint8)):
+            with pytest.raises(ImageError, match=r"x\.webp: can't write the picture"):
+                save_image(tmp_path / "x.webp", image)
+            assert (tmp_path / "x.webp").read_bytes() == before
+            assert [path.name for path in tmp_path.iterdir()] == ["x.webp"]

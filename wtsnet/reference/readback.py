@@ -129,6 +129,14 @@ def spec_of(tensor: Any) -> TensorSpec:
         raise RunnerError(f"tensor {tensor.name!r} has no shape: TensorRT refuses the layers before it") from error
 
 
+def read_dims(value: Any) -> tuple[int, ...] | None:
+    """Dims as a tuple; None where a layer has none: RTX 1.7 says so itself, 1.4 gives Dims of length -1."""
+    try:
+        return None if value is None else tuple(value)
+    except ValueError:
+        return None
+
+
 def read_weights(value: Any, shape: Sequence[int] | None = None) -> torch.Tensor | None:
     """Weights as a torch tensor that shares their memory, reshaped to `shape`; None where there are none.
 

@@ -126,8 +126,9 @@ class ReferenceRunner:
 
     def close(self) -> None:
         """Let go of the network, the weights and all values. Running afterwards is an error."""
-        self._graph = None
-        del self._program
+        if self._graph is not None:
+            self._graph = None
+            del self._program
 
     def __enter__(self) -> ReferenceRunner:
         return self

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wtsnet.reference.readback import Node
+from wtsnet.reference.readback import Node, read_dims
 from wtsnet.reference.registry import Run, executes
 
 
@@ -35,7 +35,7 @@ def shuffle(node: Node) -> Run:
     first = _permutation(layer.first_transpose, len(source.shape)) if source else None
     second = _permutation(layer.second_transpose, len(node.outputs[0].shape))
     dynamic = node.has(1)
-    dims = None if dynamic or layer.reshape_dims is None else tuple(layer.reshape_dims)
+    dims = None if dynamic else read_dims(layer.reshape_dims)
     zero_copies = bool(layer.zero_is_placeholder)
 
     def run(inputs: Sequence[Tensor]) -> Sequence[Tensor]:

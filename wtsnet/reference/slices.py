@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wtsnet.reference.readback import Node
+from wtsnet.reference.readback import Node, read_dims
 from wtsnet.reference.registry import Run, executes
 
 Window = list[tuple[int, int, int]]
@@ -23,7 +23,7 @@ def slice_(node: Node) -> Run:
     """
     layer = node.layer
     given = [
-        None if node.has(i) or value is None else list(value)
+        None if node.has(i) else read_dims(value)
         for i, value in ((1, layer.start), (2, layer.shape), (3, layer.stride), (5, getattr(layer, "axes", None)))
     ]
     cut = _MODES[layer.mode.name]
