@@ -58,6 +58,7 @@ class YOLOv5:
         published = _published()
         depth, width = published["sizes"][self.letter]
         known = {**published[self.levels], "depth_multiple": depth, "width_multiple": width, "nc": -1}
+        known["activation"] = (weights.facts.get("yaml") or {}).get("activation")  # no weight would tell
         return dataclasses.replace(self, architecture=Architecture.read(known, "yolov5.yaml"))
 
     def _bind_manifest(self, weights: Weights) -> YOLOv5:

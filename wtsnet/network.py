@@ -337,7 +337,7 @@ class Tensor:
         self.layer = layer
         try:
             self.shape: tuple[int, ...] = tuple(trt.shape)
-        except RuntimeError:  # the layer can't have an output: `emit` gives TensorRT's reason
+        except (RuntimeError, ValueError):  # the layer can't have an output: `emit` gives TensorRT's reason
             name = layer.name if layer is not None else trt.name
             raise NetworkError(f"{name}: {tensorrt.log.last_error()}") from None
         self.dtype = tensorrt.dtype_name(trt.dtype)

@@ -259,22 +259,21 @@ def _decode_padded(file: BufferedReader, entry: _Entry) -> array[float] | None:
     n such values are exactly what has 9n - 1 bytes, a space in each ninth place, and 4n bytes as hex: fromhex
     passes over white space between bytes, so any more of it would leave fewer of them.
     """
-    values = array("f", (0.0,)) * entry.count
-    target = memoryview(values).cast("B") if values else memoryview(b"")
+    values = array("f")
     text = bytearray(9 * _CHUNK)
     file.seek(entry.first)
     for start in range(0, entry.count, _CHUNK):
-        if (left := entry.count - start) <= _CHUNK:
-            text = bytearray(9 * left - 1)
+        number = min(_CHUNK, entry.count - start)
+        if start + number == entry.count:
+            text = bytearray(9 * number - 1)
         try:
             if file.readinto(text) != len(text) or text[8::9] != _SPACES[: len(text) // 9]:
                 return None
-            data = bytes.fromhex(str(text, "ascii"))
+            values.frombytes(bytes.fromhex(str(text, "ascii")))
         except ValueError:
             return None
-        if len(data) != 4 * min(left, _CHUNK):
+        if len(values) != start + number:
             return None
-        target[4 * start : 4 * start + len(data)] = data
     if file.read(entry.end - file.tell()).strip(_BLANKS):
         return None
     if sys.byteorder == "little":

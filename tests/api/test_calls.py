@@ -31,7 +31,7 @@ def problem(use: Use, release: Release) -> str:
         method = use.kind.removesuffix("()")
         signature = release.signatures.get(f"INetworkDefinition.{method}", "")
         layer = OVERLOADED.get(method) or signature.rpartition("-> ")[2]
-        return "" if use.member in release.members[layer] else f"{layer} does not have it"
+        return "" if use.member in release.members.get(layer, ()) else f"{layer or method} does not have it"
     if use.member not in release.members.get(use.kind, ()):
         return f"{use.kind} does not have it"
     signature = release.signatures.get(f"{use.kind}.{use.member}", "(*args")

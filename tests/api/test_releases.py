@@ -12,6 +12,7 @@ import pytest
 
 from tests.api.release import DATA, RELEASES
 from wtsnet import ops
+from wtsnet.reference.readback import read_dims
 from wtsnet.trt import flavour
 
 ROOT = Path(__file__).parents[2]
@@ -94,3 +95,18 @@ def test_nothing_is_taken_from_the_release_that_is_installed() -> None:
         pytest.skip(f"tensorrt_rtx {tensorrt_rtx.__version__} is installed")
     script = "import json; from tests.api.release import pretend; print(json.dumps(pretend('tensorrt_rtx-1.7.1')))"
     assert python("-c", script) == []
+
+
+def test_sizes_that_a_layer_does_not_have() -> None:
+    """Where TensorRT-RTX 1.7 gives None, 1.4 gives Dims that can't be read."""
+
+    class Unset:
+        def __len__(self) -> int:
+            return -1
+
+        def __getitem__(self, index: int) -> int:
+            raise IndexError(index)
+
+    assert read_dims(None) is None
+    assert read_dims(Unset()) is None
+    assert read_dims([2, -1]) == (2, -1)

@@ -62,6 +62,26 @@ def test_other_architectures(name: str, tmp_path: Path) -> None:
     assert relative_error(run(net, twin.x)["predictions"], original(twin)[0].numpy()) <= 1e-5
 
 
+def test_a_letter_takes_the_activation_from_the_manifest(tmp_path: Path) -> None:
+    """Another one changes no weight, and so would not be missed."""
+    twin = own_detector(tmp_path, published_lists(activation="nn.LeakyReLU(0.1)"))
+    net = define("yolov5n", twin.weights, batch=2, imgsz=(64, 96), head="decoded")
+    assert relative_error(run(net, twin.x)["predictions"], original(twin)[0].numpy()) <= 1e-5
+
+
+@pytest.mark.parametrize(
+    "activation",
+    [
+        *("nn.ReLU()", "nn.LeakyReLU(0.2)", "nn.LeakyReLU(negative_slope=0.2, inplace=True)", "torch.nn.Hardswish()"),
+        *("nn.ELU(0.5, True)", "nn.Hardtanh(-2, 3)", "nn.Softplus(2, 10.5)", "nn.GELU()", "nn.Mish()"),
+    ],
+)
+def test_activations(activation: str, tmp_path: Path) -> None:
+    twin = own_detector(tmp_path, published_lists(**OWN, activation=activation))
+    net = define("yolov5", twin.weights, batch=2, imgsz=(64, 96), head="decoded")
+    assert relative_error(run(net, twin.x)["predictions"], original(twin)[0].numpy()) <= 1e-5
+
+
 @pytest.mark.parametrize(("name", "block"), [("yolov5s-ghost", "GhostConv"), ("yolov5s-transformer", "C3TR")])
 def test_an_unknown_block(name: str, block: str, tmp_path: Path) -> None:
     twin = own_detector(tmp_path, hub(name))
@@ -152,6 +172,14 @@ WRONG = {
         "own.wts: anchors: found '2', expected a number",
     ),
     "an activation": (lambda facts: facts["yaml"].update(activation="nn.Swash()"), "unknown activation 'nn.Swash"),
+    "an argument by name": (
+        lambda facts: facts["yaml"].update(activation="nn.Softplus(threshold=3)"),
+        "activation 'nn.Softplus\\(threshold=3\\)': found argument 'threshold=3', expected numbers in order",
+    ),
+    "an argument that is no number": (
+        lambda facts: facts["yaml"].update(activation="nn.GELU('tanh')"),
+        "found argument \"'tanh'\", expected numbers in order",
+    ),
     "no classes": (lambda facts: facts.pop("nc") and facts["yaml"].pop("nc"), "own.wts: nc: found None, expected"),
     "a depth": (
         lambda facts: facts["yaml"].update(depth_multiple="deep"),

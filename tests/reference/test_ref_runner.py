@@ -245,6 +245,7 @@ def test_closing_ends_it(net: Any) -> None:
     net.mark(relu(net, net.input(f32([1]))))
     with net.runner() as runner:
         runner(x0=[1])
+        runner.close()  # twice does no harm
     with pytest.raises(RunnerError, match="the runner is closed"):
         runner(x0=[1])
 
