@@ -98,6 +98,8 @@ class WtsFile(Mapping[str, "array[float]"]):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.path.abspath(path)
+        if not os.path.isfile(self.path) and os.path.exists(self.path):  # opening a pipe would wait for its writer
+            raise WtsError(f"{self.path}: expected a file, found a directory or a device")
         with _opened(self.path) as file:
             self._stamp = _stamp(file)
             try:
@@ -152,8 +154,6 @@ class WtsFile(Mapping[str, "array[float]"]):
 
 @contextmanager
 def _opened(path: str) -> Iterator[BufferedReader]:
-    if not os.path.isfile(path) and os.path.exists(path):
-        raise WtsError(f"{path}: expected a file, found a directory or a device")
     try:
         with open(path, "rb") as file:
             yield file
@@ -259,21 +259,22 @@ def _decode_padded(file: BufferedReader, entry: _Entry) -> array[float] | None:
     n such values are exactly what has 9n - 1 bytes, a space in each ninth place, and 4n bytes as hex: fromhex
     passes over white space between bytes, so any more of it would leave fewer of them.
     """
-    values = array("f")
+    values = array("f", (0.0,)) * entry.count
+    target = memoryview(values).cast("B") if values else memoryview(b"")
     text = bytearray(9 * _CHUNK)
     file.seek(entry.first)
     for start in range(0, entry.count, _CHUNK):
-        number = min(_CHUNK, entry.count - start)
-        if start + number == entry.count:
-            text = bytearray(9 * number - 1)
+        if (left := entry.count - start) <= _CHUNK:
+            text = bytearray(9 * left - 1)
         try:
             if file.readinto(text) != len(text) or text[8::9] != _SPACES[: len(text) // 9]:
                 return None
-            values.frombytes(bytes.fromhex(str(text, "ascii")))
+            data = bytes.fromhex(str(text, "latin-1"))  # the cheapest to decode; what is no ASCII is no hex either
         except ValueError:
             return None
-        if len(values) != start + number:
+        if len(data) != 4 * min(left, _CHUNK):
             return None
+        target[4 * start : 4 * start + len(data)] = data
     if file.read(entry.end - file.tell()).strip(_BLANKS):
         return None
     if sys.byteorder == "little":

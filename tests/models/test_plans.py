@@ -19,9 +19,9 @@ MORE: list[dict[str, Any]] = [
     {"precision": "bf16"},
     {"precision": "fp32", "fold_bn": False},
 ]
-MOST = 13
+MOST = 12
 # Detectors whose pictures change in size are built with each head.
-HEADS = [(head, precision) for head in ("raw", "decoded", "topk") for precision in ("fp32", "fp16")]
+HEADS = [("raw", "fp32"), ("decoded", "fp16"), ("topk", "fp32"), ("topk", "fp16")]
 
 pytestmark = pytest.mark.skipif(flavour() != "tensorrt_rtx", reason="only tensorrt_rtx builds with no GPU")
 
@@ -39,7 +39,7 @@ def test_builds(twin: Twin) -> None:
         assert bytes_each < 6 or twin.millions < 4
 
 
-@pytest.mark.parametrize("twin", ["yolov5", "yolov5n", "yolov5n6"], indirect=True)
+@pytest.mark.parametrize("twin", ["yolov5n", "yolov5n6"], indirect=True)
 @pytest.mark.parametrize(("head", "precision"), HEADS)
 def test_detectors_of_pictures_of_any_size(twin: Twin, head: str, precision: str) -> None:
     build_any_size(twin, head=head, precision=precision)
