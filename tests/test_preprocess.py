@@ -1,3 +1,4 @@
+import importlib
 import io
 import random
 from dataclasses import FrozenInstanceError
@@ -28,7 +29,6 @@ from wtsnet.preprocess import (
 )
 
 GRAY = {"kind": "gray", "size": 1}
-SCHEMAS: list[Any] = []  # kept for other tests: an operator goes with its library
 sides = st.integers(1, 300)
 
 
@@ -38,13 +38,8 @@ def picture(height: int, width: int, seed: int = 0) -> Picture:
 
 @pytest.fixture(scope="module")
 def transforms() -> Any:
-    """torchvision's transforms; beside a CPU torch its package only imports when these schemas exist."""
-    if not hasattr(torch.ops.torchvision, "nms"):
-        torch_library: Any = torch.library
-        library = torch_library.Library("torchvision", "FRAGMENT")
-        for name in ("nms", "qnms"):
-            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        SCHEMAS.append(library)
+    """torchvision's transforms."""
+    importlib.import_module("tests.upstream")  # declares the operators that torchvision's import asks for
     from torchvision import transforms
 
     return transforms

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ import wtsnet
 from tests.small import TINY, tiny, tiny_file
 from wtsnet import registry
 from wtsnet.errors import ModelError
+from wtsnet.weights import Weights
 
 
 @pytest.fixture(autouse=True)
@@ -111,6 +113,29 @@ def test_files_that_can_not_be_used(tmp_path: Path, source: str | None, message:
         registry.find(f"{tmp_path / 'mine.py'}:tiny")
     assert "\n" not in str(caught.value)
     assert "resnet18" in registry.models()
+
+
+def test_a_file_of_blocks_goes_with_the_zoo(tmp_path: Path) -> None:
+    text = (Path(__file__).parent.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (code,) = (block for block in re.findall(r"```python\n(.*?)```", text, re.S) if "ConvPool" in block)
+    (tmp_path / "blocks.py").write_text(code, encoding="utf-8")
+    arrays = {"model.0.cv.conv.weight": np.ones((8, 3, 3, 3)), "model.1.m.0.bias": np.zeros(14)}
+    arrays |= {f"model.0.cv.bn.{name}": np.ones(8) for name in ("weight", "bias", "running_mean", "running_var")}
+    arrays |= {"model.1.m.0.weight": np.ones((14, 8, 1, 1)), "model.1.anchors": np.ones((1, 2, 2))}
+    weights = Weights(arrays).told(
+        {
+            "yaml": {
+                "nc": 2,
+                "anchors": [[1, 1, 1, 1]],
+                "backbone": [[-1, 1, "ConvPool", [8]]],
+                "head": [[-1, 1, "Detect", ["nc", "anchors"]]],
+            }
+        }
+    )
+    net = wtsnet.define(f"{tmp_path / 'blocks.py'}:yolov5", weights, imgsz=32, head="raw")
+    assert net.modules["model.0"][0].shape == (1, 8, 16, 16)
+    with pytest.raises(ModelError, match="unknown model 'yolov6'"):
+        registry.find(f"{tmp_path / 'blocks.py'}:yolov6")
 
 
 def test_a_file_hides_no_module_of_its_name(tmp_path: Path) -> None:

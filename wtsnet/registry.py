@@ -211,7 +211,8 @@ def find_block(name: str, where: str) -> Block:
 
 
 def find(name: str) -> Model:
-    """The model called `name`, or `FILE.py:NAME` for one that a file of yours registers.
+    """The model called `name`, or `FILE.py:NAME` for one that a file of yours registers. A file that registers no
+    model but blocks goes with a model of the zoo.
 
     Raises:
         ModelError: there is none; the nearest name is given.
@@ -222,6 +223,7 @@ def find(name: str) -> Model:
     else:
         known = _load(path)
         where = f"{path} registers {', '.join(known) or 'no model'}"
+        known = known or models()
     if name not in known:
         raise ModelError(f"unknown model {name!r}{nearest(name, known)} ({where})")
     return known[name]

@@ -1,17 +1,15 @@
 """The same numbers as the `yolov5` package (GPL-3.0; it is only here to compare with)."""
 
-import sys
-import warnings
 from collections.abc import Iterator
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from packaging.version import Version
 
+from tests.upstream import yolov5_package
 from wtsnet.decode.boxes import Detections, detections_from_predictions, yolov5_raw
 from wtsnet.preprocess import letterbox
 
@@ -25,7 +23,6 @@ ANCHORS = np.array(
     np.float32,
 )
 STRIDES = (8, 16, 32)
-SCHEMAS: list[Any] = []  # kept for other tests: an operator goes with its library
 MOST = 1000  # objects that any test asks for
 
 
@@ -50,28 +47,15 @@ def stable_argsort(scores: torch.Tensor, descending: bool) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[Any]:
-    """The package's functions, imported past what it wants for plots and version checks only."""
-    if not hasattr(torch.ops.torchvision, "nms"):
-        torch_library: Any = torch.library
-        library = torch_library.Library("torchvision", "FRAGMENT")
-        for name in ("nms", "qnms"):
-            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        SCHEMAS.append(library)
-    unneeded = {name: ModuleType(name) for name in ("pkg_resources", "seaborn")}
-    vars(unneeded["pkg_resources"])["parse_version"] = Version
-    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        patch.setenv("YOLO_AUTOINSTALL", "False")
-        patch.setenv("YOLO_OFFLINE", "True")
-        for name, module in unneeded.items():
-            patch.setitem(sys.modules, name, module)
-        from yolov5.models.yolo import Detect
-        from yolov5.utils.augmentations import letterbox
-        from yolov5.utils.general import non_max_suppression
+    """The package's functions, with an NMS that runs here and the order of equal scores settled."""
+    package = yolov5_package()
+    from yolov5.utils.augmentations import letterbox
+    from yolov5.utils.general import non_max_suppression
 
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr("torchvision.ops.nms", greedy_nms)
         patch.setattr(torch.Tensor, "argsort", stable_argsort)
-        yield SimpleNamespace(detect=Detect, letterbox=letterbox, suppress=non_max_suppression)
+        yield SimpleNamespace(detect=package.Detect, letterbox=letterbox, suppress=non_max_suppression)
 
 
 def assert_same(found: Detections, wanted: torch.Tensor) -> None:
