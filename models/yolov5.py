@@ -124,7 +124,7 @@ def yolov5(s: Scope, x: Tensor, cfg: YOLOv5) -> Mapping[str, Tensor]:
     rows, prior = candidates(head, raw, anchors), priors(head, raw, pixels, strides)
     if cfg.head == "decoded":
         return {"predictions": predictions(head, rows, prior)}
-    return best(head, rows, prior, min(cfg.k, _fewest(s.net, x, strides) * anchors))
+    return best(head, rows, prior, min(cfg.k, _fewest(s.net, strides) * anchors))
 
 
 def _anchors_per_level(s: Scope, architecture: Architecture) -> int:
@@ -164,7 +164,7 @@ def _strides(x: Tensor, raw: list[Tensor], weights: Weights, cfg: YOLOv5) -> lis
     return [size // level.shape[2] for level in sizes.values()]
 
 
-def _fewest(net: Network, x: Tensor, strides: list[int]) -> int:
+def _fewest(net: Network, strides: list[int]) -> int:
     """How many cells the smallest picture of the profile has, over all levels."""
     height, width = next(iter(net.profile.values()))[0][2:]
     return sum((height // stride) * (width // stride) for stride in strides)

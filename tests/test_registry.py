@@ -203,3 +203,10 @@ def test_a_users_model_computes(tmp_path: Path) -> None:
     maps = np.einsum("nchwij,ocij->nohw", windows, weights["conv.weight"]) + weights["conv.bias"][:, None, None]
     wanted = np.maximum(maps.mean((2, 3), keepdims=True), 0)
     np.testing.assert_allclose(ReferenceRunner(net.trt)(images=x)["output"], wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_a_block_that_is_one_op_is_noted_once() -> None:
+    net = wtsnet.Network({})
+    x = net.input("images", (1, 2, 4, 4))
+    registry.find_block("Concat", "row 0").function(net.root / "model" / 0, [x, x])
+    assert len(net.modules["model.0"]) == 1

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from wtsnet.network import Scope, Tensor
     from wtsnet.weights import Weights
 
-Outputs = "Tensor | Mapping[str, Tensor]"
-
 
 @dataclasses.dataclass(frozen=True)
 class Image:
@@ -179,7 +177,9 @@ def block(
     def register(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         @wraps(function)
         def recorded(s: Scope, *args: Any, **kwargs: Any) -> Tensor:
-            return s.net.record(s.path, function(s, *args, **kwargs))
+            out = function(s, *args, **kwargs)
+            calls = s.net.modules.get(s.path)
+            return out if calls and calls[-1] is out else s.net.record(s.path, out)  # an op notes its own
 
         _add("block", name, Block(name, recorded, scaled, deep, many), _BLOCKS)
         return recorded

@@ -99,7 +99,7 @@ def dtype_name(data_type: Any) -> str:
 
 
 class Log:
-    """What TensorRT said lately: the errors of the innermost `capture()`, and every line while one listens."""
+    """What TensorRT said lately: the errors since `errors` was last cleared, and every line while one listens."""
 
     def __init__(self) -> None:
         self.errors: deque[str] = deque(maxlen=16)

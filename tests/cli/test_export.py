@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from tools import gen_wts
 from wtsnet import checkpoint, read_wts
+from wtsnet.cli import options
 from wtsnet.manifest import WeightsManifest
 
 command = importlib.import_module("wtsnet.cli.export")  # its function goes by the same name
@@ -71,11 +72,11 @@ def test_help_has_an_example() -> None:
 def test_progress_after_a_second(monkeypatch: pytest.MonkeyPatch, seconds: float, terminal: bool, shown: bool) -> None:
     times = iter(index * seconds for index in range(100))
     screen = io.StringIO()
-    monkeypatch.setattr(command, "monotonic", lambda: next(times))
-    monkeypatch.setattr(command, "Console", lambda stderr: Console(file=screen, force_terminal=terminal, width=80))
-    with command._late_progress("Writing x.wts") as progress:
+    monkeypatch.setattr(options, "monotonic", lambda: next(times))
+    monkeypatch.setattr(options, "Console", lambda stderr: Console(file=screen, force_terminal=terminal, width=80))
+    with options.late_progress() as progress:
         for done in range(1, 5):
-            progress(done, 4)
+            progress("Writing x.wts", done, 4)
     assert ("Writing x.wts" in screen.getvalue()) is shown
     assert ("100%" in screen.getvalue()) is shown
     assert shown or not screen.getvalue()

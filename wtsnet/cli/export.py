@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import math
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from time import monotonic
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
 from wtsnet import checkpoint
+from wtsnet.cli.options import late_progress
 from wtsnet.manifest import manifest_path
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 
 def export(
@@ -44,9 +39,14 @@ def export(
     Example: wtsnet export yolov5s.pt -o yolov5s.wts
     """
     target = out or source.with_suffix(".wts")
-    with _late_progress(f"Writing {target.name}") as progress:
+    with late_progress() as progress:
         manifest = checkpoint.export(
-            source, target, key=key, strip_prefix=strip_prefix, dry_run=dry_run, progress=progress
+            source,
+            target,
+            key=key,
+            strip_prefix=strip_prefix,
+            dry_run=dry_run,
+            progress=partial(progress, f"Writing {target.name}"),
         )
     taken = manifest.source["key"]
     values = sum(math.prod(entry["shape"]) for entry in manifest.entries.values())
@@ -57,22 +57,3 @@ def export(
         print(f"{target} would be written, and {manifest_path(target).name} beside it")
     else:
         print(f"{target}: {target.stat().st_size:,} bytes, and {manifest_path(target).name} beside it")
-
-
-@contextmanager
-def _late_progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Give a function of (done, total) that shows a bar on stderr, if that is a terminal, after a second."""
-    bar, began = Progress(console=Console(stderr=True), transient=True), monotonic()
-
-    def progress(done: int, total: int) -> None:
-        if not bar.live.is_started and bar.console.is_terminal and monotonic() - began > 1:
-            bar.start()
-            bar.add_task(what, total=total)
-        if bar.live.is_started:
-            bar.update(bar.task_ids[0], completed=done)
-
-    try:
-        yield progress
-    finally:
-        if bar.live.is_started:
-            bar.stop()

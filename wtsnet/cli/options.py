@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from inspect import signature
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +12,10 @@ import yaml
 from rich.console import Console
 from rich.progress import Progress
 
+from wtsnet.builder import build
+from wtsnet.definition import define
 from wtsnet.errors import ModelError
+from wtsnet.verify import verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,9 +34,8 @@ Set = Annotated[
 ]
 
 
-# What the commands' functions take besides the options of a model.
-_OWN = {"model", "weights", "golden", "batch", "imgsz", "precision", "head", "fold_bn", "target", "cache", "flags"}
-_OWN |= {"workspace", "level", "progress", "tolerance", "device"}
+# What is no option of a model: the parameters that building and verifying have for every model, and --head.
+_OWN = {name for function in (define, build, verify) for name in signature(function).parameters} | {"head"}
 
 
 def model_options(
@@ -83,7 +86,7 @@ def late_progress() -> Iterator[Callable[[str, int, int], None]]:
             bar.start()
         if what not in tasks:
             tasks[what] = bar.add_task(what, total=total)
-        bar.update(tasks[what], completed=done, visible=done < total)
+        bar.update(tasks[what], completed=done)
 
     try:
         yield progress
