@@ -27,10 +27,11 @@ KNOWS: dict[str, tuple[str, ...]] = {
     "wtsnet/wts.py": ("wtsnet.errors",),
     "wtsnet/errors.py": (),
     "wtsnet/files.py": ("wtsnet.errors",),
-    "wtsnet/reference/": ("wtsnet.errors", "wtsnet.reference"),
+    "wtsnet/dtypes.py": (),
+    "wtsnet/reference/": ("wtsnet.dtypes", "wtsnet.errors", "wtsnet.reference"),
     "wtsnet/decode/": ("wtsnet.errors", "wtsnet.decode", "wtsnet.files", "wtsnet.preprocess"),
     "wtsnet/preprocess.py": ("wtsnet.errors",),
-    "wtsnet/trt.py": ("wtsnet.errors",),
+    "wtsnet/trt.py": ("wtsnet.dtypes", "wtsnet.errors"),
     "wtsnet/ops/": ("wtsnet.dims", "wtsnet.errors", "wtsnet.network", "wtsnet.ops", "wtsnet.trt"),
     "models/": (
         "wtsnet.blocks",

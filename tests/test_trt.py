@@ -12,6 +12,7 @@ import pytest
 import tensorrt_rtx
 
 from wtsnet import trt
+from wtsnet.dtypes import MEMBERS
 from wtsnet.errors import TensorRTError
 
 
@@ -62,17 +63,17 @@ def test_a_builder_that_needs_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-@pytest.mark.parametrize("name", list(trt._DTYPES))
+@pytest.mark.parametrize("name", list(MEMBERS))
 def test_dtype_names_go_both_ways(name: str) -> None:
-    if not hasattr(tensorrt_rtx.DataType, trt._DTYPES[name]):
+    if not hasattr(tensorrt_rtx.DataType, MEMBERS[name]):
         pytest.skip(f"this release has no {name}")
     assert trt.dtype_name(trt.dtype(name)) == name
 
 
 def test_every_dtype_of_tensorrt_has_a_name() -> None:
     members = {name for name in dir(tensorrt_rtx.DataType) if name.isupper()}
-    assert members == set(trt._DTYPES.values()) & members
-    assert {trt.dtype_name(getattr(tensorrt_rtx.DataType, name)) for name in members} <= set(trt._DTYPES)
+    assert members == set(MEMBERS.values()) & members
+    assert {trt.dtype_name(getattr(tensorrt_rtx.DataType, name)) for name in members} <= set(MEMBERS)
     for name in ("float32", "float16", "int64", "int32", "int8", "uint8", "bool"):
         assert tensorrt_rtx.nptype(trt.dtype(name)) in (np.dtype(name), np.dtype(name).type)
 

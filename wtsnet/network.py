@@ -18,6 +18,7 @@ import numpy as np
 
 from wtsnet import trt as tensorrt
 from wtsnet.dims import Dim
+from wtsnet.dtypes import numpy_dtype
 from wtsnet.errors import NetworkError
 from wtsnet.weights import Weights
 
@@ -153,9 +154,8 @@ class Network:
         """TensorRT Weights over `array`, which stays alive as long as the network."""
         array = np.ascontiguousarray(array)
         self._alive.append(array)
-        if array.dtype == np.uint16:  # bfloat16, for which numpy has no dtype
-            return tensorrt.module().Weights(tensorrt.dtype("bfloat16"), array.ctypes.data, array.size)
-        return tensorrt.module().Weights(array)
+        # By address: TensorRT's own conversion knows numpy's dtypes only, and not bfloat16.
+        return tensorrt.module().Weights(tensorrt.dtype(array.dtype.name), array.ctypes.data, array.size)
 
     def _unique(self, name: str) -> str:
         """`name`, with #2, #3 … behind it from its second use on: a module that is called again."""
@@ -268,20 +268,19 @@ class Scope:
         return self.emit("add_constant", array.shape, self.convert(array, dtype), suffix=suffix)
 
     def convert(self, array: NDArray[Any], dtype: str) -> NDArray[Any]:
-        """`array` as C-contiguous values of `dtype`; bfloat16 as the uint16 of its bits.
+        """`array` as C-contiguous values of `dtype`.
 
         Raises:
             NetworkError: a finite value is too large for `dtype`, or no integer where that is one.
         """
         with np.errstate(over="ignore", invalid="ignore"):
-            converted = np.ascontiguousarray(array, "float32" if dtype == "bfloat16" else dtype)
+            converted = np.ascontiguousarray(array, numpy_dtype(dtype))
         if np.issubdtype(converted.dtype, np.integer) and not np.array_equal(converted.reshape(array.shape), array):
             raise self.error(f"found a constant that {dtype} can't hold, expected integers in its range")
-        rounded = _bfloat16(converted) if dtype == "bfloat16" else converted
-        infinite = rounded & 0x7FFF == 0x7F80 if dtype == "bfloat16" else np.isinf(rounded)
+        infinite = np.isinf(converted)
         if infinite.any() and (lost := np.abs(array)[infinite.reshape(array.shape) & np.isfinite(array)]).size:
             raise self.error(f"found a weight of magnitude {lost.max():.6g}, which {dtype} can't hold")
-        return rounded
+        return converted
 
     def compute(self, x: Tensor) -> Tensor:
         """`x` in the network's precision."""
@@ -309,13 +308,6 @@ class Scope:
 
 def _described(tensor: Any) -> Output:
     return {"name": tensor.name, "dtype": tensorrt.dtype_name(tensor.dtype), "shape": list(tensor.shape)}
-
-
-def _bfloat16(array: NDArray[np.float32]) -> NDArray[np.uint16]:
-    """The bits of bfloat16 values: rounded to nearest, ties to even, as torch does."""
-    bits = array.view(np.uint32)
-    rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
-    return np.where(np.isnan(array), 0x7FC0, rounded).astype(np.uint16)
 
 
 class Tensor:

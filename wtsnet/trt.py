@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from wtsnet.dtypes import MEMBERS
 from wtsnet.errors import TensorRTError, nearest
 
 if TYPE_CHECKING:
@@ -58,39 +59,22 @@ def version() -> str:
     return str(module().__version__)
 
 
-# The names that wtsnet uses for dtypes are numpy's (and torch's for what numpy lacks).
-_DTYPES = {
-    "float32": "FLOAT",
-    "float16": "HALF",
-    "bfloat16": "BF16",
-    "int64": "INT64",
-    "int32": "INT32",
-    "int8": "INT8",
-    "uint8": "UINT8",
-    "bool": "BOOL",
-    "float8": "FP8",
-    "int4": "INT4",
-    "float4": "FP4",
-    "e8m0": "E8M0",
-}
-
-
 def dtype(name: str) -> Any:
     """TensorRT's DataType for a dtype name such as `"float16"`.
 
     Raises:
         TensorRTError: there is no such dtype, or this release lacks it.
     """
-    found = getattr(module().DataType, _DTYPES.get(name, ""), None)
+    found = getattr(module().DataType, MEMBERS.get(name, ""), None)
     if found is None:
-        raise TensorRTError(f"dtype: unknown {name!r} in {flavour()} {version()}{nearest(name, _DTYPES)}")
+        raise TensorRTError(f"dtype: unknown {name!r} in {flavour()} {version()}{nearest(name, MEMBERS)}")
     return found
 
 
 @cache
 def _names(trt: Any) -> dict[Any, str]:
     kinds = trt.DataType
-    return {getattr(kinds, member): name for name, member in _DTYPES.items() if hasattr(kinds, member)}
+    return {getattr(kinds, member): name for name, member in MEMBERS.items() if hasattr(kinds, member)}
 
 
 def dtype_name(data_type: Any) -> str:

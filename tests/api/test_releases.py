@@ -53,7 +53,7 @@ MISSING = {
     "assert hasattr(config, 'set_compute_capability')": "AssertionError: ",
     "scope.emit('add_cumulative', x)": "NetworkError: network: add_cumulative: tensorrt-10.0.1: INetworkDefinition has",
     "scope.enum('UnaryOperation', 'ISNAN')": "NetworkError: UnaryOperation.ISNAN: tensorrt 10.0.1 has no such value",
-    "tensorrt.dtype('float4')": "TensorRTError: dtype: unknown 'float4' in tensorrt 10.0.1",
+    "tensorrt.dtype('float4_e2m1fn')": "TensorRTError: dtype: unknown 'float4_e2m1fn' in tensorrt 10.0.1",
     "build(target='sm89')": "EngineError: target: found sm89, expected current or ampere_plus: tensorrt builds for",
     "build(flags=['strict_nans'])": "EngineError: flag: unknown 'strict_nans'",
 }

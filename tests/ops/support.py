@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -28,6 +29,13 @@ def integers(*shape: int, below: int, seed: int = 0) -> torch.Tensor:
     """Evenly distributed int32 from 0 to `below` - 1, always the same."""
     made = torch.randint(0, below, shape, generator=torch.Generator().manual_seed(seed))
     return made.to(torch.int32)
+
+
+def as_torch(array: Any) -> torch.Tensor:
+    """An array as a tensor of its dtype; torch does not know the bfloat16 of ml_dtypes."""
+    if array.dtype.name == "bfloat16":
+        return torch.from_numpy(array.astype(np.float32)).bfloat16()
+    return torch.from_numpy(array)
 
 
 class OneOp:
@@ -64,7 +72,7 @@ class OneOp:
     def __call__(self, *given: torch.Tensor) -> list[torch.Tensor]:
         """The outputs for these inputs; bfloat16 ones come as float32."""
         arrays = self.runner.run({f"x{i}": value for i, value in enumerate(given)})
-        results = [torch.from_numpy(arrays[f"y{i}"]) for i in range(len(self.outputs))]
+        results = [as_torch(arrays[f"y{i}"]) for i in range(len(self.outputs))]
         for y, result in zip(self.outputs, results, strict=True):
             assert len(y.shape) == result.ndim, "TensorRT gives the output another rank"
             assert all(told in (-1, size) for told, size in zip(y.shape, result.shape, strict=True)), y.shape

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tests.ops.support import OneOp, build, check, check_sizes, layers, values
+from tests.ops.support import OneOp, as_torch, build, check, check_sizes, layers, values
 from wtsnet import ops
 from wtsnet import trt as tensorrt
 from wtsnet.errors import MissingWeightError, NetworkError, ShapeError
@@ -183,7 +183,7 @@ def test_conv_bn_takes_the_eps_of_the_manifest() -> None:
         given = values(2, 6, 4, 4)
         with torch.inference_mode():
             expected = module(given)
-        found = torch.from_numpy(ReferenceRunner(net.trt)(x=given)["y"])
+        found = as_torch(ReferenceRunner(net.trt)(x=given)["y"])
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-6 * float(expected.abs().max()))
 
 

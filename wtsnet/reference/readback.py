@@ -16,25 +16,15 @@ from typing import Any
 import numpy as np
 import torch
 
+from wtsnet.dtypes import MEMBERS, PACKED
 from wtsnet.errors import RunnerError
 
-# TensorRT's DataType -> (name in a TensorSpec, torch's dtype for a value at run time).
-# torch has no 4-bit arithmetic: INT4 values are held as int8 (-8 … 7), FP4 values as float32 (0 … ±6).
-DTYPES: dict[str, tuple[str, torch.dtype]] = {
-    "FLOAT": ("float32", torch.float32),
-    "HALF": ("float16", torch.float16),
-    "BF16": ("bfloat16", torch.bfloat16),
-    "INT32": ("int32", torch.int32),
-    "INT64": ("int64", torch.int64),
-    "INT8": ("int8", torch.int8),
-    "UINT8": ("uint8", torch.uint8),
-    "BOOL": ("bool", torch.bool),
-    "FP8": ("float8_e4m3fn", torch.float8_e4m3fn),
-    "E8M0": ("float8_e8m0fnu", torch.float8_e8m0fnu),
-    "INT4": ("int4", torch.int8),
-    "FP4": ("float4_e2m1fn", torch.float32),
+# torch's dtype for a value at run time. torch has no 4-bit arithmetic: INT4 values are held as int8 (-8 … 7),
+# FP4 values as float32 (0 … ±6).
+TORCH_DTYPES: dict[str, torch.dtype] = {
+    name: {"int4": torch.int8, "float4_e2m1fn": torch.float32}.get(name) or getattr(torch, name) for name in MEMBERS
 }
-TORCH_DTYPES = dict(DTYPES.values())
+_NAMES = {member: name for name, member in MEMBERS.items()}
 _FP4_VALUES = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -6])
 
 # LayerType -> its interface class, where the class is not the kind in camel case.
@@ -124,7 +114,7 @@ def downcast(trt: ModuleType, layer: Any) -> str:
 def spec_of(tensor: Any) -> TensorSpec:
     """The description of an ITensor. Raises RunnerError where TensorRT itself finds no shape for it."""
     try:
-        return TensorSpec(tensor.name, tuple(tensor.shape), DTYPES[tensor.dtype.name][0])
+        return TensorSpec(tensor.name, tuple(tensor.shape), _NAMES[tensor.dtype.name])
     except (RuntimeError, ValueError) as error:
         raise RunnerError(f"tensor {tensor.name!r} has no shape: TensorRT refuses the layers before it") from error
 
@@ -168,8 +158,9 @@ def _without_numpy(value: Any) -> torch.Tensor:
     held = _Weights.from_address(pointer) if pointer else _Weights()
     if held.type != int(value.dtype) or held.count != value.size or not held.values:
         raise RunnerError(f"can't read weights of dtype {value.dtype.name}: this TensorRT lays them out otherwise")
-    name, dtype = DTYPES[value.dtype.name]
-    packed = name in ("int4", "float4_e2m1fn")
+    name = _NAMES[value.dtype.name]
+    dtype = TORCH_DTYPES[name]
+    packed = name in PACKED
     count = math.ceil(value.size / 2) if packed else value.size
     width = 1 if packed else dtype.itemsize
     raw = np.frombuffer((ctypes.c_uint8 * (count * width)).from_address(held.values), np.uint8)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from wtsnet.dtypes import numpy_dtype
 from wtsnet.errors import RunnerError, nearest
 from wtsnet.reference import (
     attention,
@@ -78,7 +79,7 @@ class ReferenceRunner:
 
         An input is an array, a torch tensor or anything that numpy.asarray takes; it is cast where no
         kind is lost (float64 to float32, integers to floats, integers to narrower ones that hold the values).
-        Outputs are in TensorRT's dtype; bfloat16 and fp8, which numpy lacks, come as float32 of the same values.
+        Outputs are in TensorRT's dtype; what numpy lacks (bfloat16, fp8, int4 …) is in ml_dtypes' types.
 
         Raises:
             RunnerError: an input that is missing, unknown, or of a shape or dtype that does not fit; a layer that
@@ -88,7 +89,8 @@ class ReferenceRunner:
         with torch.inference_mode(), self._exact():
             results = self._program.run(given)
             borrowed = {t.untyped_storage().data_ptr() for t in (*given, *self._open().values)}
-            return {name: _to_numpy(t, borrowed) for name, t in zip(self.outputs, results, strict=True)}
+            pairs = zip(self.outputs.values(), results, strict=True)
+            return {spec.name: _to_numpy(spec, t, borrowed) for spec, t in pairs}
 
     @torch.inference_mode()
     def trace(self, inputs: Mapping[str, Any], names: Collection[str]) -> Iterator[tuple[str, Tensor]]:
@@ -196,11 +198,13 @@ def _casts(tensor: Tensor, dtype: torch.dtype) -> bool:
     return int(low) >= torch.iinfo(dtype).min and int(high) <= torch.iinfo(dtype).max
 
 
-def _to_numpy(tensor: Tensor, borrowed: set[int]) -> np.ndarray[Any, Any]:
-    """An array that shares memory with no input and no weight."""
-    if tensor.dtype in (torch.bfloat16, torch.float8_e4m3fn, torch.float8_e8m0fnu):
-        tensor = tensor.float()
-    elif tensor.untyped_storage().data_ptr() in borrowed:
+def _to_numpy(spec: TensorSpec, tensor: Tensor, borrowed: set[int]) -> np.ndarray[Any, Any]:
+    """An array of the network's dtype that shares memory with no input and no weight."""
+    dtype = numpy_dtype(spec.dtype)
+    if dtype.isbuiltin == 2:  # of ml_dtypes, which torch does not know: float32 holds each of its values
+        widened: np.ndarray[Any, Any] = tensor.float().cpu().numpy()
+        return widened.astype(dtype)
+    if tensor.untyped_storage().data_ptr() in borrowed:
         tensor = tensor.clone()
     array: np.ndarray[Any, Any] = tensor.cpu().numpy()
     return array

@@ -9,6 +9,7 @@ import numpy as np
 import pycuda.driver as cuda
 
 from wtsnet import trt as tensorrt
+from wtsnet.dtypes import PACKED, numpy_dtype
 from wtsnet.errors import EngineError, RunnerError
 from wtsnet.runtime import check_inputs
 
@@ -53,7 +54,7 @@ class TensorRTRunner:
         device: the CUDA device's number.
 
     Raises:
-        EngineError: an engine with other inputs than `inputs`, or with a tensor of a dtype that numpy lacks.
+        EngineError: an engine with other inputs than `inputs`, or with a tensor of a 4-bit dtype.
         RunnerError: CUDA failed.
     """
 
@@ -151,13 +152,9 @@ class TensorRTRunner:
 
 def _numpy_dtype(engine: Any, name: str) -> np.dtype[Any]:
     dtype = tensorrt.dtype_name(engine.get_tensor_dtype(name))
-    try:
-        known = np.dtype(dtype)
-    except TypeError:
-        known = None
-    if known is None or known.isbuiltin != 1:  # 2: registered by another package, as ml_dtypes does with bfloat16
-        raise EngineError(f"tensor {name!r}: its dtype is {dtype}, which numpy lacks; cast it in the network")
-    return known
+    if dtype in PACKED:
+        raise EngineError(f"tensor {name!r}: found dtype {dtype}, which has no array; cast it in the network")
+    return numpy_dtype(dtype)
 
 
 def _primary_context(device: int) -> Any:
