@@ -29,8 +29,9 @@ KNOWS: dict[str, tuple[str, ...]] = {
     "wtsnet/files.py": ("wtsnet.errors",),
     "wtsnet/dtypes.py": (),
     "wtsnet/reference/": ("wtsnet.dtypes", "wtsnet.errors", "wtsnet.reference"),
-    "wtsnet/decode/": ("wtsnet.errors", "wtsnet.decode", "wtsnet.files", "wtsnet.preprocess"),
-    "wtsnet/preprocess.py": ("wtsnet.errors",),
+    "wtsnet/decode/": ("wtsnet.errors", "wtsnet.decode", "wtsnet.files", "wtsnet.placement", "wtsnet.preprocess"),
+    "wtsnet/placement.py": (),
+    "wtsnet/preprocess.py": ("wtsnet.errors", "wtsnet.placement"),
     "wtsnet/trt.py": ("wtsnet.dtypes", "wtsnet.errors"),
     "wtsnet/ops/": ("wtsnet.dims", "wtsnet.errors", "wtsnet.network", "wtsnet.ops", "wtsnet.trt"),
     "models/": (

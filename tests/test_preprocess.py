@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from wtsnet.errors import ImageError, ManifestError, ModelError
+from wtsnet.placement import Letterbox, Stretch
 from wtsnet.preprocess import (
-    Letterbox,
     Picture,
     Preprocess,
     center_crop_resize,
@@ -25,6 +25,7 @@ from wtsnet.preprocess import (
     normalize,
     read_image,
     resize_bilinear,
+    stretch,
     to_input,
 )
 
@@ -300,15 +301,41 @@ class TestCenterCropResize:
         "shape", [(256, 256), (300, 400), (401, 300), (1000, 257), (90, 71), (225, 333), (64, 1000)]
     )
     @pytest.mark.parametrize(("resize", "crop"), [(256, 224), (64, 64), (67, 32), (232, (200, 101))])
-    def test_is_torchvisions(self, transforms: Any, shape: Any, resize: int, crop: Any) -> None:
+    @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+    def test_is_torchvisions(self, transforms: Any, shape: Any, resize: int, crop: Any, interpolation: str) -> None:
         image = picture(*shape)
-        pipeline = transforms.Compose([transforms.Resize(resize), transforms.CenterCrop(crop)])
+        mode = transforms.InterpolationMode(interpolation)
+        pipeline = transforms.Compose([transforms.Resize(resize, mode), transforms.CenterCrop(crop)])
         wanted = np.asarray(pipeline(Image.fromarray(image)))
-        np.testing.assert_array_equal(center_crop_resize(image, resize, crop), wanted)
+        np.testing.assert_array_equal(center_crop_resize(image, resize, crop, interpolation=interpolation), wanted)
 
     def test_a_crop_larger_than_the_picture_is_refused(self) -> None:
         with pytest.raises(ModelError, match=r"a crop of 224x224 does not fit .* shorter side is 200"):
             center_crop_resize(picture(4, 4), 200)
+
+
+class TestStretch:
+    @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+    @pytest.mark.parametrize("size", [(288, 800), (31, 17)])
+    def test_is_torchvisions(self, transforms: Any, size: Any, interpolation: str) -> None:
+        image = picture(90, 71)
+        resize = transforms.Resize(size, transforms.InterpolationMode(interpolation))
+        found = stretch(image, size, interpolation=interpolation)
+        np.testing.assert_array_equal(found, np.asarray(resize(Image.fromarray(image))))
+
+    def test_an_unknown_interpolation_is_refused(self) -> None:
+        with pytest.raises(ModelError, match="interpolation is 'cubic', expected bilinear or bicubic; did you mean"):
+            stretch(picture(4, 4), 2, interpolation="cubic")
+
+    def test_boxes_go_there_and_back(self) -> None:
+        preprocess = Preprocess.from_dict({"kind": "stretch", "size": [50, 300], "interpolation": "bicubic"})
+        batch, (place,) = preprocess(picture(100, 200))
+        assert batch.shape == (1, 3, 50, 300)
+        assert place == Stretch((100, 200), (50, 300))
+        boxes = np.array([[20, 10, 60, 40]], np.float32)
+        np.testing.assert_array_equal(place.from_source(boxes), [[30, 5, 90, 20]])
+        np.testing.assert_array_equal(place.to_source(place.from_source(boxes)), boxes)
+        np.testing.assert_array_equal(place.to_source([[-9, -9, 900, 900]]), [[0, 0, 200, 100]])
 
 
 def test_grayscale_is_torchvisions(transforms: Any) -> None:
@@ -360,6 +387,7 @@ class TestPreprocess:
             {"kind": "letterbox", "size": [640, 480], "fill": 0, "scale": 255.0, "layout": "NHWC"},
             {"kind": "letterbox", "size": 640},
             {"kind": "crop", "size": 224, "resize": 232, "mean": [0.1, 0.2, 0.3], "std": [1, 2, 3]},
+            {"kind": "stretch", "size": [288, 800], "interpolation": "bicubic"},
             {"kind": "gray", "size": [28, 28], "mean": [0.13], "std": [0.3], "scale": 1},
         ],
     )
@@ -386,8 +414,8 @@ class TestPreprocess:
         [
             ({"size": 640}, "kind is missing"),
             ({"kind": "letterbox"}, "size is missing"),
-            ({"kind": "grey", "size": 1}, "kind is 'grey', expected letterbox or crop or gray; did you mean 'gray'?"),
-            ({"kind": [1], "size": 1}, "kind is [1], expected letterbox or crop or gray"),
+            ({"kind": "grey", "size": 1}, "kind is 'grey', expected letterbox or crop or stretch or gray; did you mean 'gray'?"),
+            ({"kind": [1], "size": 1}, "kind is [1], expected letterbox or crop or stretch or gray"),
             ({"kind": "gray", "size": 1, "sclae": 1}, "unknown key 'sclae' for kind 'gray'; did you mean 'scale'?"),
             ({"kind": "gray", "size": 1, "fill": 114}, "unknown key 'fill' for kind 'gray'"),
             ({"kind": "letterbox", "size": 1, 3: 1}, "unknown key 3 for kind 'letterbox'"),

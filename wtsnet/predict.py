@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from wtsnet.decode.boxes import Detections
     from wtsnet.decode.classes import ClassScore
     from wtsnet.engine import Engine
-    from wtsnet.preprocess import Letterbox
+    from wtsnet.placement import Placement
     from wtsnet.runtime import Runner
 
 
@@ -76,7 +76,7 @@ class Predictor:
             yield from self._results({name: outputs[name][: len(places)] for name in self._outputs}, places)
 
     def _results(
-        self, outputs: Mapping[str, NDArray[Any]], places: Sequence[Letterbox | None]
+        self, outputs: Mapping[str, NDArray[Any]], places: Sequence[Placement | None]
     ) -> list[Detections] | list[list[ClassScore]]:
         if self.task == "classify":
             name, scores = next(iter(outputs.items()))

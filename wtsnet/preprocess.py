@@ -17,12 +17,13 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from wtsnet.errors import ImageError, ManifestError, ModelError, nearest
+from wtsnet.placement import Letterbox, Placement, Stretch
 
 Picture: TypeAlias = npt.NDArray[np.uint8]
 Floats: TypeAlias = npt.NDArray[np.float32]
 Size: TypeAlias = "int | tuple[int, int]"
 
-_BILINEAR = Image.Resampling.BILINEAR
+_FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 _GRAY16 = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 
 
@@ -57,36 +58,6 @@ def _gray8(image: Image.Image) -> Image.Image:
     if pixels.min() < 0 or pixels.max() > 65535:
         raise ValueError("its grey values do not fit 16 bits")
     return Image.fromarray(((pixels + 128) // 257).astype(np.uint8))
-
-
-@dataclass(frozen=True)
-class Letterbox:
-    """How a picture was placed in a network's input: all in pixels.
-
-    ratio: input pixels per source pixel. left, top: padding before the picture. source, size: (height, width)
-    of the picture and of the input.
-    """
-
-    ratio: float
-    left: int
-    top: int
-    source: tuple[int, int]
-    size: tuple[int, int]
-
-    def to_source(self, boxes: npt.ArrayLike) -> Floats:
-        """Boxes (…, 4) x1 y1 x2 y2 from input pixels to source pixels, clipped to the picture."""
-        height, width = self.source
-        moved = (np.asarray(boxes, np.float32) - self._offset()) / np.float32(self.ratio)
-        clipped: Floats = np.clip(moved, np.float32(0), np.array([width, height] * 2, np.float32))
-        return clipped
-
-    def from_source(self, boxes: npt.ArrayLike) -> Floats:
-        """Boxes (…, 4) x1 y1 x2 y2 from source pixels to input pixels."""
-        moved: Floats = np.asarray(boxes, np.float32) * np.float32(self.ratio) + self._offset()
-        return moved
-
-    def _offset(self) -> Floats:
-        return np.array([self.left, self.top] * 2, np.float32)
 
 
 def letterbox(image: Picture, size: Size, *, fill: int = 114, scale_up: bool = True) -> tuple[Picture, Letterbox]:
@@ -154,12 +125,16 @@ def _blend(first: npt.NDArray[Any], second: npt.NDArray[Any], share: Floats) -> 
     return blended
 
 
-def center_crop_resize(image: Picture, resize: int = 256, crop: Size = 224) -> Picture:
+def center_crop_resize(
+    image: Picture, resize: int = 256, crop: Size = 224, *, interpolation: str = "bilinear"
+) -> Picture:
     """Scale the shorter side to `resize`, antialiased, and cut `crop` out of the middle, as torchvision does.
+
+    `interpolation` is "bilinear" or "bicubic".
 
     Raises:
         ImageError: `image` is no (height, width, 3) uint8 array.
-        ModelError: a size below 1, or a crop larger than `resize`.
+        ModelError: a size below 1, a crop larger than `resize`, or an unknown interpolation.
     """
     image = _picture(image)
     resize = _whole_number("resize", resize, 1)
@@ -168,10 +143,23 @@ def center_crop_resize(image: Picture, resize: int = 256, crop: Size = 224) -> P
         raise ModelError(f"a crop of {height}x{width} does not fit a picture whose shorter side is {resize}")
     shorter = min(image.shape[:2])
     inner_h, inner_w = (resize * side // shorter for side in image.shape[:2])
-    scaled = np.asarray(Image.fromarray(image).resize((inner_w, inner_h), _BILINEAR))
+    scaled = stretch(image, (inner_h, inner_w), interpolation=interpolation)
     top, left = round((inner_h - height) / 2), round((inner_w - width) / 2)
     cropped: Picture = scaled[top : top + height, left : left + width].copy()
     return cropped
+
+
+def stretch(image: Picture, size: Size, *, interpolation: str = "bilinear") -> Picture:
+    """Scale a picture to `size` (a number, or (height, width)), antialiased, without regard to its proportions.
+
+    Raises:
+        ImageError: `image` is no (height, width, 3) uint8 array.
+        ModelError: a size below 1, or an unknown interpolation.
+    """
+    image = _picture(image)
+    height, width = _height_width(size)
+    _one_of("interpolation", interpolation, _FILTERS)
+    return np.asarray(Image.fromarray(image).resize((width, height), _FILTERS[interpolation]))
 
 
 def grayscale(image: Picture, size: Size) -> Floats:
@@ -187,7 +175,7 @@ def grayscale(image: Picture, size: Size) -> Floats:
 
 def _luma(image: Picture, size: Size) -> Picture:
     height, width = _height_width(size)
-    gray = Image.fromarray(_picture(image)).convert("L").resize((width, height), _BILINEAR)
+    gray = Image.fromarray(_picture(image)).convert("L").resize((width, height), _FILTERS["bilinear"])
     return np.asarray(gray)[:, :, None]
 
 
@@ -214,7 +202,12 @@ def normalize(x: Floats, mean: Sequence[float], std: Sequence[float]) -> Floats:
     return normalized
 
 
-_KEYS = {"letterbox": ("size", "fill"), "crop": ("size", "resize"), "gray": ("size",)}
+_KEYS = {
+    "letterbox": ("size", "fill"),
+    "crop": ("size", "resize", "interpolation"),
+    "stretch": ("size", "interpolation"),
+    "gray": ("size",),
+}
 _COMMON_KEYS = ("kind", "scale", "mean", "std", "layout")
 
 
@@ -222,9 +215,10 @@ _COMMON_KEYS = ("kind", "scale", "mean", "std", "layout")
 class Preprocess:
     """What one network wants done to a picture, in the words of its manifest.
 
-    kind: "letterbox" (detectors), "crop" (classifiers: `center_crop_resize`) or "gray" (`grayscale`).
+    kind: "letterbox" (detectors), "crop" (classifiers: `center_crop_resize`), "stretch" or "gray" (`grayscale`).
     size: the input's (height, width); a single number makes a square.
     fill: grey level of the padding, for "letterbox". resize: shorter side before the crop, for "crop".
+    interpolation: "bilinear" or "bicubic", for "crop" and "stretch".
     scale: what pixel values are divided by, 255 for inputs from 0 to 1.
     mean, std: one number a channel, applied after `scale`; None leaves the values as they are.
     layout: "NCHW" or "NHWC".
@@ -237,6 +231,7 @@ class Preprocess:
     size: tuple[int, int]
     fill: int = 114
     resize: int = 256
+    interpolation: str = "bilinear"
     scale: float = 255.0
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
@@ -253,12 +248,13 @@ class Preprocess:
     def _checked(self) -> dict[str, Any]:
         _one_of("kind", self.kind, _KEYS)
         _one_of("layout", self.layout, ("NCHW", "NHWC"))
+        _one_of("interpolation", self.interpolation, _FILTERS)
         channels = 1 if self.kind == "gray" else 3
         size = _height_width(self.size)
         resize = _whole_number("resize", self.resize, 1)
         if self.kind == "crop" and max(size) > resize:
             raise ModelError(f"resize is {resize}, smaller than size {size[0]}x{size[1]}")
-        for key, default in (("fill", 114), ("resize", 256)):
+        for key, default in (("fill", 114), ("resize", 256), ("interpolation", "bilinear")):
             if key not in _KEYS[self.kind] and getattr(self, key) != default:
                 raise ModelError(f"{key} has no meaning for kind {self.kind!r}")
         return {
@@ -282,7 +278,7 @@ class Preprocess:
         for key in ("kind", "size"):
             if key not in data:
                 raise ManifestError(f"preprocess: {key} is missing")
-        known = (*_COMMON_KEYS, *_KEYS.get(str(data["kind"]), ("size", "fill", "resize")))
+        known = (*_COMMON_KEYS, *_KEYS.get(str(data["kind"]), ("size", "fill", "resize", "interpolation")))
         for key in data:
             if key not in known:
                 raise ManifestError(
@@ -299,12 +295,12 @@ class Preprocess:
             if value is not None
         }
 
-    def __call__(self, images: Picture | Sequence[Picture]) -> tuple[Floats, list[Letterbox | None]]:
+    def __call__(self, images: Picture | Sequence[Picture]) -> tuple[Floats, list[Placement | None]]:
         """One picture or several, of any sizes, as the network's input, and how each was placed in it.
 
         Returns:
             A contiguous float32 array, (N, channels, height, width) or (N, height, width, channels), and for
-            each picture its `Letterbox`, or None for the other kinds.
+            each picture its `Letterbox` or `Stretch`, or None for the other kinds.
 
         Raises:
             ImageError: no picture, or one that is no (height, width, 3) uint8 array.
@@ -318,11 +314,14 @@ class Preprocess:
             batch = np.ascontiguousarray(batch.transpose(0, 2, 3, 1))
         return batch, [geometry for _, geometry in placed]
 
-    def _place(self, image: Picture) -> tuple[Picture, Letterbox | None]:
+    def _place(self, image: Picture) -> tuple[Picture, Placement | None]:
         if self.kind == "letterbox":
             return letterbox(image, self.size, fill=self.fill)
         if self.kind == "crop":
-            return center_crop_resize(image, self.resize, self.size), None
+            return center_crop_resize(image, self.resize, self.size, interpolation=self.interpolation), None
+        if self.kind == "stretch":
+            placed = stretch(image, self.size, interpolation=self.interpolation)
+            return placed, Stretch((image.shape[0], image.shape[1]), self.size)
         return _luma(image, self.size), None
 
 

@@ -13,7 +13,7 @@ from wtsnet.decode.boxes import (
     yolov5_raw,
 )
 from wtsnet.errors import ModelError, RunnerError
-from wtsnet.preprocess import Letterbox
+from wtsnet.placement import Letterbox
 
 Array = npt.NDArray[Any]
 

@@ -13,7 +13,7 @@ from wtsnet.decode.nms import batched_nms, nms
 from wtsnet.errors import ModelError, RunnerError
 
 if TYPE_CHECKING:
-    from wtsnet.preprocess import Letterbox
+    from wtsnet.placement import Placement
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 Integers: TypeAlias = npt.NDArray[np.int64]
@@ -60,9 +60,9 @@ class Detections:
             x1, y1, x2, y2 = self.boxes[i].tolist()
             yield Detection((x1, y1, x2, y2), float(self.scores[i]), int(self.classes[i]))
 
-    def to_source(self, letterbox: Letterbox) -> Detections:
-        """The same objects in the pixels of the picture that was letterboxed, clipped to it."""
-        return Detections(letterbox.to_source(self.boxes), self.scores, self.classes)
+    def to_source(self, place: Placement) -> Detections:
+        """The same objects in the pixels of the picture that was placed, clipped to it."""
+        return Detections(place.to_source(self.boxes), self.scores, self.classes)
 
 
 def yolov5_raw(levels: Sequence[npt.ArrayLike], anchors: npt.ArrayLike, strides: Sequence[float]) -> Floats:
