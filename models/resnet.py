@@ -6,8 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wtsnet.blocks.imagenet import imagenet
 from wtsnet.ops import conv_bn, flatten, global_avg_pool, linear, max_pool, relu
-from wtsnet.registry import Image, model
+from wtsnet.registry import model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,22 +36,8 @@ RESNETS = {
     "wide_resnet50_2": ResNet((3, 4, 6, 3), width=128),
 }
 
-IMAGENET = {
-    "kind": "crop",
-    "resize": 256,
-    "size": 224,
-    "mean": [0.485, 0.456, 0.406],
-    "std": [0.229, 0.224, 0.225],
-}
 
-
-@model(
-    "resnet",
-    image=Image(size=224, name="input", preprocess=IMAGENET),
-    task="classify",
-    upstream="torchvision",
-    variants=RESNETS,
-)
+@model("resnet", image=imagenet(), task="classify", upstream="torchvision", variants=RESNETS)
 def resnet(s: Scope, x: Tensor, cfg: ResNet) -> Mapping[str, Tensor]:
     """A stem, four stages of residual blocks that double the channels, and a linear classifier."""
     x = relu(s / "relu", conv_bn(s / "conv1", s / "bn1", x, 64, 7, 2, 3))

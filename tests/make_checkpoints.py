@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from tests.upstream import architecture_file, yolov5_package
+from tests.upstream.yolov5 import architecture_file, yolov5_package
 
 
 def save(folder: Path, name: str, module: nn.Module, content: object, **options: bool) -> None:

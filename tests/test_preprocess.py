@@ -40,7 +40,7 @@ def picture(height: int, width: int, seed: int = 0) -> Picture:
 @pytest.fixture(scope="module")
 def transforms() -> Any:
     """torchvision's transforms."""
-    importlib.import_module("tests.upstream")  # declares the operators that torchvision's import asks for
+    importlib.import_module("tests.upstream.torchvision")  # declares the operators that torchvision's import asks for
     from torchvision import transforms
 
     return transforms
@@ -414,7 +414,10 @@ class TestPreprocess:
         [
             ({"size": 640}, "kind is missing"),
             ({"kind": "letterbox"}, "size is missing"),
-            ({"kind": "grey", "size": 1}, "kind is 'grey', expected letterbox or crop or stretch or gray; did you mean 'gray'?"),
+            (
+                {"kind": "grey", "size": 1},
+                "kind is 'grey', expected letterbox or crop or stretch or gray; did you mean 'gray'?",
+            ),
             ({"kind": [1], "size": 1}, "kind is [1], expected letterbox or crop or stretch or gray"),
             ({"kind": "gray", "size": 1, "sclae": 1}, "unknown key 'sclae' for kind 'gray'; did you mean 'scale'?"),
             ({"kind": "gray", "size": 1, "fill": 114}, "unknown key 'fill' for kind 'gray'"),

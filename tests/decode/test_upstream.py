@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from tests.upstream import yolov5_package
+from tests.upstream.yolov5 import yolov5_package
 from wtsnet.decode.boxes import Detections, detections_from_predictions, yolov5_raw
 from wtsnet.preprocess import letterbox
 

@@ -1,33 +1,37 @@
-"""Every registered model beside its twin in PyTorch."""
+"""Registered models beside their twins in PyTorch."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import yaml
 from torch import Tensor, nn
 
-from tests.upstream import upstream, yolov5
+from tests.upstream import FULL, realistic_one
+from tests.upstream.yolov5 import HIDDEN, architecture_file, yolov5
 from wtsnet import Network, ReferenceRunner
 from wtsnet.checkpoint import export
-from wtsnet.registry import models
 
 
 @dataclass
 class Twin:
     """A registered model's PyTorch module, an input for it, and weights as `wtsnet.define` takes them.
 
-    `weights` is the module's state dict; for `yolov5`, whose architecture is in the manifest, a .wts path.
+    `weights` is the module's state dict; for `yolov5`, whose architecture is in the manifest, a .wts path. `hidden`
+    says which of the module's outputs the network has no tensor for (see `tests.upstream.made.Made`).
     """
 
     name: str
     module: nn.Module
     x: Tensor
     weights: Any
+    hidden: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def millions(self) -> float:
@@ -50,26 +54,26 @@ def own_detector(tmp_path: Path, lists: dict[str, Any], **options: Any) -> Twin:
     torch.save({"model": module.half()}, tmp_path / "own.pt")
     export(tmp_path / "own.pt", tmp_path / "own.wts")
     module.float().model[-1].grid = [torch.empty(0)] * len(lists["anchors"])  # type: ignore[index, union-attr]
-    return Twin("yolov5", module, x, tmp_path / "own.wts")
+    return Twin("yolov5", module, x, tmp_path / "own.wts", HIDDEN)
 
 
 def published_lists(**changes: Any) -> dict[str, Any]:
     """The architecture of YOLOv5 as the package publishes it, with changes."""
-    import yaml
-
-    from tests.upstream import architecture_file
-
     lists: dict[str, Any] = yaml.safe_load(architecture_file("n").read_text("utf-8"))
     return lists | changes
 
 
-@pytest.fixture(scope="session", params=list(models()))
+# What is compared module by module. Models with an architecture of one's own are given one.
+COMPARED = ("yolov5", *FULL)
+
+
+@pytest.fixture(scope="session", params=COMPARED)
 def twin(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Twin:
-    """Each registered model in turn: all tests of one run before the next is made."""
+    """Each compared model in turn: all tests of one run before the next is made."""
     if request.param == "yolov5":
         return own_detector(tmp_path_factory.mktemp("own"), published_lists(**OWN))
-    module, x = upstream(request.param)
-    return Twin(request.param, module, x, module.state_dict())
+    made, x = realistic_one(request.param)
+    return Twin(request.param, made.module, x, made.module.state_dict(), made.hidden)
 
 
 def run(net: Network, x: Tensor) -> dict[str, Any]:

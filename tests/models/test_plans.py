@@ -1,4 +1,4 @@
-"""Every model's network is one that TensorRT builds a plan from, with no GPU, for another GPU."""
+"""Networks of each kind are ones that TensorRT builds a plan from, with no GPU, for another GPU."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(flavour() != "tensorrt_rtx", reason="only tensor
 
 
 def test_builds(twin: Twin) -> None:
-    size = 32 if twin.name == "lenet" else 256
+    size = tuple(twin.x.shape[2:])
     for options in [ONE, *(MORE if twin.millions < MOST else [])]:
         engine = build(twin.name, twin.weights, target="sm89", imgsz=size, **options)
         assert engine.manifest.target == ["sm89"]

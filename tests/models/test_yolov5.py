@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from tests.models.conftest import OWN, Twin, original, own_detector, published_lists, run
-from tests.upstream import upstream, yolov5
+from tests.upstream import upstream
+from tests.upstream.yolov5 import yolov5
 from wtsnet import define
 from wtsnet.errors import ModelError, NetworkError
 from wtsnet.verify import relative_error

@@ -14,7 +14,8 @@ import pytest
 import yaml
 
 from tests.models.conftest import OWN, Twin, original, own_detector, published_lists, run
-from tests.upstream import architecture_file, upstream
+from tests.upstream import upstream
+from tests.upstream.yolov5 import architecture_file
 from wtsnet import define, write_wts
 from wtsnet.errors import ModelError
 from wtsnet.manifest import WeightsManifest, manifest_path

@@ -78,6 +78,7 @@ def _conv_bn() -> tuple[Callable[..., Any], dict[str, torch.Tensor]]:
 
 
 torch.manual_seed(0)
+ATTENTION = nn.MultiheadAttention(6, 2, batch_first=True).eval()
 TABLE = nn.Embedding(9, 5)
 CONV_BN, CONV_BN_WEIGHTS = _conv_bn()
 
@@ -98,6 +99,17 @@ TWO: dict[str, Any] = {"sizes": (IMAGE, IMAGE)}
 POSITIVE: dict[str, Any] = {"kinds": ("positive",)}
 
 EXAMPLES: dict[str, Example] = {
+    # attention
+    "scaled_dot_product_attention": _same(
+        "scaled_dot_product_attention", F.scaled_dot_product_attention, sizes=(IMAGE,) * 3, kinds=("float",) * 3
+    ),
+    "multi_head_attention": Example(
+        lambda s, x: ops.multi_head_attention(s, x, x, x, 2),
+        lambda x: ATTENTION(x, x, x)[0],
+        ((N, 5, 6),),
+        weights=dict(ATTENTION.state_dict()),
+        layer=".out_proj",
+    ),
     # act
     "activation": Example(lambda s, x, **k: ops.activation(s, "RELU", x, **k), torch.relu),
     "identity": _module("identity", nn.Identity(), layer=None),

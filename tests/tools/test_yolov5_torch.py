@@ -11,7 +11,7 @@ import torch
 import yaml
 from torch import Tensor
 
-from tests.upstream import architecture_file, yolov5, yolov5_package
+from tests.upstream.yolov5 import architecture_file, yolov5, yolov5_package
 from tools.yolov5_torch import Conv, Detect, DetectionModel, layout
 from wtsnet.errors import ModelError
 

@@ -32,6 +32,7 @@ from wtsnet.ops.act import (
     tanhshrink,
     threshold,
 )
+from wtsnet.ops.attention import multi_head_attention, scaled_dot_product_attention
 from wtsnet.ops.conv import conv, conv_bn, conv_transpose
 from wtsnet.ops.create import arange, zeros
 from wtsnet.ops.index import embedding, gather, parameter, take
@@ -176,6 +177,7 @@ __all__ = [
     "minimum",
     "mish",
     "mul",
+    "multi_head_attention",
     "negative",
     "pad",
     "parameter",
@@ -193,6 +195,7 @@ __all__ = [
     "rms_norm",
     "rounded",
     "rrelu",
+    "scaled_dot_product_attention",
     "selu",
     "sigmoid",
     "silu",
