@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import weakref
 from typing import Any
 
 import numpy as np
 import pytest
 
 import wtsnet
+from tests.small import lenet
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
@@ -25,3 +27,21 @@ def test_a_definition_outlives_its_network_object(precision: str) -> None:
     rubbish = [np.full(array.size, 7, np.float32) for array in weights.values() for _ in range(50)]
     np.testing.assert_array_equal(runner(data=image)["prob"], expected)
     assert rubbish
+
+
+def test_a_network_goes_with_its_last_use() -> None:
+    """Not when the garbage collector comes by: the weights of many networks would pile up till then."""
+    weights: dict[str, Any] = lenet()
+    gc.collect()
+    gc.disable()
+    try:
+        net = wtsnet.define("lenet", weights)
+        gone = weakref.ref(net)
+        del net
+        assert gone() is None
+        engine = wtsnet.build("lenet", weights)
+        gone = weakref.ref(engine.network())
+        del engine
+        assert gone() is None
+    finally:
+        gc.enable()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,13 @@ def invented(name: str) -> tuple[dict[str, NDArray[np.float32]], tuple[int, int]
     """Weights of the right shapes, soon made and no two the same, and a height and width for the model."""
     made = find(name, shapes_only=True)
     tensors = made.module.state_dict().items()
-    return {key: np.resize(POOL[i:], tensor.shape) for i, (key, tensor) in enumerate(tensors)}, made.shape[1:]
+    return {key: _some(i, tensor.shape) for i, (key, tensor) in enumerate(tensors)}, made.shape[1:]
+
+
+def _some(start: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """`shape` values of the pool, from `start` on and over again: a view where there are enough."""
+    count = math.prod(shape)
+    return np.resize(POOL[start : start + max(count, 1)], shape)
 
 
 @pytest.mark.skipif(flavour() != "tensorrt_rtx", reason="only tensorrt_rtx builds with no GPU")

@@ -85,7 +85,7 @@ def test_tables_take_the_networks_precision(name: str, precision: str, dtype: st
 def test_layer_carries_the_path(name: str) -> None:
     net, (first, second) = called(EXAMPLES[name], "", "")
     assert [producer(net, first), producer(net, second)] == [PATH, f"{PATH}#2"]
-    assert net.modules[PATH] == [first, second]
+    assert net.modules[PATH] == [first.trt, second.trt]
     assert all(layer.name.startswith(PATH) for layer in layers(net))
 
 
@@ -99,7 +99,7 @@ def test_suffix_names_the_layer(name: str) -> None:
 def test_identity_adds_no_layer() -> None:
     net, (y,) = called(EXAMPLES["identity"], "")
     assert net.trt.num_layers == 0
-    assert net.modules[PATH] == [y]
+    assert net.modules[PATH] == [y.trt]
 
 
 def test_dead_layers_are_found() -> None:

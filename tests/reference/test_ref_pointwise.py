@@ -137,37 +137,10 @@ def test_select_and_parametric_relu(net: Any) -> None:
     np.testing.assert_array_equal(got[1], [[-3, -8], [5, -12]])
 
 
-WHOLE, HALVES = [-1, 0, 1, 2], [-1.5, 0.5, 1.5, 2.5]
-
-
-@pytest.mark.parametrize(
-    ("dtype", "want"), [("INT32", WHOLE), ("INT64", WHOLE), ("BOOL", [True] * 4), ("HALF", HALVES), ("BF16", HALVES)]
-)
-def test_cast(net: Any, dtype: Any, want: Any) -> None:
-    x = net.input(f32([-1.5, 0.5, 1.5, 2.5]))
-    np.testing.assert_array_equal(net.run(net.trt.add_cast(x, getattr(trt.DataType, dtype)).get_output(0)), want)
-
-
-def test_quantize_rounds_ties_to_even_and_saturates(net: Any) -> None:
-    x = net.input(f32([[0.25, 0.75, -0.25, 100, -100], [1, 3, 5, 1e3, -1e3]]))
-    layer = net.trt.add_quantize(x, net.constant(f32([0.5, 2])), trt.int8)
-    layer.axis = 0
-    back = net.trt.add_dequantize(layer.get_output(0), net.constant(f32([0.5, 2])), trt.float32)
-    back.axis = 0
-    codes, values = net.run(layer.get_output(0), back.get_output(0))
-    np.testing.assert_array_equal(codes, [[0, 2, 0, 127, -128], [0, 2, 2, 127, -128]])
-    np.testing.assert_array_equal(values, codes * f32([[0.5], [2]]))
-
-
-def test_quantize_to_fp8_keeps_three_bits_of_mantissa(net: Any) -> None:
-    x = net.input(f32([1, 1.0625, 1.1875, 1e4, -1e4]))
-    codes = net.trt.add_quantize(x, net.constant(np.float32(1)), trt.fp8).get_output(0)
-    got = net.run(net.trt.add_dequantize(codes, net.constant(np.float32(1)), trt.float32).get_output(0))
-    np.testing.assert_array_equal(got, [1, 1, 1.25, 448, -448])
-
-
-def test_dequantize_int4_by_blocks(net: Any) -> None:
-    codes = net.raw_constant(trt.int4, np.array([0x21, 0xF8], np.uint8), (2, 2))
-    scale = net.constant(f32([[1, 10]]))
-    got = net.run(net.trt.add_dequantize(codes, scale, trt.float32).get_output(0))
-    np.testing.assert_array_equal(got, [[1, 20], [-8, -10]])
+@pytest.mark.parametrize("dtype", [np.float16, np.int32, np.int64, np.bool_])
+def test_select_broadcasts_and_keeps_its_dtype(net: Any, dtype: Any) -> None:
+    condition = np.array([[[True], [False]], [[False], [True]]])
+    a, b = np.array([[[1, 0, 1]]], dtype), np.zeros((2, 2, 1), dtype)
+    got = net.run(net.trt.add_select(net.input(condition), net.input(a), net.input(b)).get_output(0))
+    assert got.dtype == dtype
+    np.testing.assert_array_equal(got, np.where(condition, a, b))

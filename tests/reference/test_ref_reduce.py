@@ -82,6 +82,18 @@ def test_cumulative(net: Any, exclusive: bool, reverse: Any, want: Any) -> None:
     np.testing.assert_array_equal(net.run(layer.get_output(0))[0], want)
 
 
+@pytest.mark.parametrize("axis", [0, 1, -1])
+@pytest.mark.parametrize("dtype", [np.int32, np.int64, np.float16])
+def test_cumulative_keeps_its_dtype_along_any_axis(net: Any, dtype: Any, axis: int) -> None:
+    x = np.arange(6).reshape(2, 3).astype(dtype)
+    layer = net.trt.add_cumulative(
+        net.input(x), net.constant(np.int32(axis)), trt.CumulativeOperation.SUM, False, False
+    )
+    got = net.run(layer.get_output(0))
+    assert got.dtype == dtype
+    np.testing.assert_array_equal(got, np.cumsum(x, axis))
+
+
 NONE, TRANSPOSE, VECTOR = (getattr(trt.MatrixOperation, name) for name in ("NONE", "TRANSPOSE", "VECTOR"))
 PRODUCTS = [
     ((2, 3), NONE, (3, 4), NONE, "ij,jk->ik"),
@@ -102,10 +114,16 @@ def test_matrix_multiply(net: Any, rng: np.random.Generator, product: Any) -> No
     np.testing.assert_allclose(got, np.einsum(equation, a, b), rtol=1e-4, atol=1e-5)
 
 
-def test_einsum(net: Any, rng: np.random.Generator) -> None:
-    a, b = rng.standard_normal((2, 3, 4)).astype(np.float32), rng.standard_normal((2, 5, 4)).astype(np.float32)
-    got = net.run(net.trt.add_einsum([net.input(a), net.input(b)], "bij,bkj->bik").get_output(0))
-    np.testing.assert_allclose(got, np.einsum("bij,bkj->bik", a, b), rtol=1e-4, atol=1e-5)
+EINSUMS = ["bij,bkj->bik", "bij,bij->b", "bij,bij->", "bij,cij->bc", "bij,kj->kib", "bij->jb", "bij->", "bi,bj->bij"]
+
+
+@pytest.mark.parametrize("equation", EINSUMS)
+def test_einsum(net: Any, rng: np.random.Generator, equation: str) -> None:
+    extent = {"b": 2, "i": 3, "j": 4, "k": 5, "c": 6}
+    terms = equation.split("->")[0].split(",")
+    arrays = [rng.standard_normal([extent[axis] for axis in term]).astype(np.float32) for term in terms]
+    got = net.run(net.trt.add_einsum([net.input(a) for a in arrays], equation).get_output(0))
+    np.testing.assert_allclose(got, np.einsum(equation, *arrays), rtol=1e-4, atol=1e-5)
 
 
 def normalized(x: Any, axes: Any, eps: Any) -> Any:
@@ -139,123 +157,13 @@ def test_normalization(net: Any, rng: np.random.Generator, case: Any) -> None:
     np.testing.assert_allclose(got, want * scale + bias, rtol=1e-4, atol=1e-5)
 
 
-def test_gather_whole_slices(net: Any) -> None:
-    x, i = np.arange(24, dtype=np.float32).reshape(2, 3, 4), i32([[2, -1], [0, 1]])
-    got = net.run(net.trt.add_gather(net.input(x), net.input(i), 1).get_output(0))
-    np.testing.assert_array_equal(got, x[:, i])
-
-
-def test_gather_with_a_scalar_index(net: Any) -> None:
-    x = np.arange(6, dtype=np.float32).reshape(2, 3)
-    got = net.run(net.trt.add_gather(net.input(x), net.constant(np.int32(1)), 0).get_output(0))
-    np.testing.assert_array_equal(got, x[1])
-
-
-def test_gather_pairs_its_first_axis(net: Any) -> None:
-    x, i = np.arange(24, dtype=np.float32).reshape(2, 3, 4), i32([[3, 0], [1, 1]])
-    layer = net.trt.add_gather(net.input(x), net.input(i), 2)
-    layer.num_elementwise_dims = 1
-    want = np.stack([x[n][:, i[n]] for n in range(2)])
-    np.testing.assert_array_equal(net.run(layer.get_output(0)), want)
-
-
-def test_gather_single_elements(net: Any) -> None:
-    x, i = np.arange(12, dtype=np.float32).reshape(3, 4), i32([[0, 2, 1, 1], [2, 2, 0, -1]])
-    layer = net.trt.add_gather_v2(net.input(x), net.input(i), trt.GatherMode.ELEMENT)
-    layer.axis = 0
-    np.testing.assert_array_equal(net.run(layer.get_output(0)), np.take_along_axis(x, i % 3, 0))
-
-
-@pytest.mark.parametrize("paired", [0, 1])
-def test_gather_nd(net: Any, paired: int) -> None:
-    x = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
-    i = i32([[[1, 2], [0, -1]], [[0, 0], [1, 1]]])
-    layer = net.trt.add_gather_v2(net.input(x), net.input(i), trt.GatherMode.ND)
-    layer.num_elementwise_dims = paired
-    if paired:
-        want = np.array([[x[n, a, b] for a, b in i[n]] for n in range(2)])
-    else:
-        want = np.array([[x[a, b] for a, b in row] for row in i])
-    np.testing.assert_array_equal(net.run(layer.get_output(0)), want)
-
-
-def test_scatter_elements_and_slices(net: Any) -> None:
-    x = np.zeros((3, 4), np.float32)
-    i, u = i32([[2, 0]]), f32([[7, 8]])
-    ix = net.input(x)
-    element = net.trt.add_scatter(ix, net.input(i), net.input(u), trt.ScatterMode.ELEMENT)
-    element.axis = 1
-    nd = net.trt.add_scatter(
-        ix, net.input(i32([[1], [-1]])), net.input(np.ones((2, 4), np.float32)), trt.ScatterMode.ND
-    )
-    got = net.run(element.get_output(0), nd.get_output(0))
-    want = x.copy()
-    want[0, [2, 0]] = 7, 8
-    np.testing.assert_array_equal(got[0], want)
-    np.testing.assert_array_equal(got[1], np.array([0, 1, 1])[:, None] * np.ones(4))
-
-
-def test_non_zero_in_row_major_order(net: Any) -> None:
-    x = f32([[0, 2], [3, 0], [0, 1]])
-    got = net.run(net.trt.add_non_zero(net.input(x)).get_output(0))
-    np.testing.assert_array_equal(got, np.stack(np.nonzero(x)))
-
-
-@pytest.mark.parametrize("centred", [False, True])
-def test_nms_keeps_the_best_of_those_that_overlap(net: Any, centred: bool) -> None:
-    corners = f32([[0, 0, 2, 2], [0, 0, 2, 1.9], [5, 5, 6, 6], [0, 0, 2, 2.1]])
-    boxes = corners
-    if centred:
-        boxes = np.concatenate([(corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]], 1)
-    scores = f32([[0.6, 0.1], [0.9, 0.2], [0.7, 0.95], [0.5, 0.3]])
-    layer = net.trt.add_nms(net.input(boxes[None]), net.input(scores[None]), net.constant(np.int32(2)))
-    layer.set_input(3, net.constant(np.float32(0.5)))
-    layer.set_input(4, net.constant(np.float32(0.25)))
-    layer.bounding_box_format = getattr(trt.BoundingBoxFormat, "CENTER_SIZES" if centred else "CORNER_PAIRS")
-    rows, count = net.run(layer.get_output(0), layer.get_output(1))
-    np.testing.assert_array_equal(rows, [[0, 1, 2], [0, 0, 1], [0, 0, 2], [0, 1, 3]])  # by falling score
-    assert count == 4
-
-
-def softmaxed(x: Any) -> Any:
-    e = np.exp(x - x.max(-1, keepdims=True))
-    return e / e.sum(-1, keepdims=True)
-
-
-@pytest.mark.parametrize("mask", ["none", "added", "boolean", "UPPER_LEFT", "LOWER_RIGHT"])
-def test_attention_with_shared_keys(net: Any, rng: np.random.Generator, mask: str) -> None:
-    q, k, v = (rng.standard_normal(s).astype(np.float32) for s in ((2, 4, 3, 8), (2, 2, 5, 8), (2, 2, 5, 8)))
-    kind = getattr(trt.CausalMaskKind, mask) if mask.isupper() else trt.CausalMaskKind.NONE
-    attention = net.trt.add_attention_v2(
-        net.input(q), net.input(k), net.input(v), trt.AttentionNormalizationOp.SOFTMAX, kind
-    )
-    bias = np.zeros((2, 4, 3, 5), np.float32)
-    if mask == "added":
-        bias = rng.standard_normal(bias.shape).astype(np.float32)
-        attention.mask = net.input(bias)
-    elif mask == "boolean":
-        seen = rng.random(bias.shape) > 0.3
-        seen[..., 0] = True
-        attention.mask = net.input(seen)
-        bias = np.where(seen, 0, -np.inf)
-    elif mask.isupper():
-        offset = 2 if mask == "LOWER_RIGHT" else 0
-        bias = np.where(np.tril(np.ones((3, 5)), offset), 0, -np.inf)
-    k, v = (t.repeat(2, 1) for t in (k, v))
-    want = softmaxed(q @ k.swapaxes(-1, -2) + bias) @ v
-    np.testing.assert_allclose(net.run(attention.get_output(0)), want, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("interleaved", [False, True])
-def test_rotary_embedding_turns_pairs(net: Any, rng: np.random.Generator, interleaved: bool) -> None:
-    x = rng.standard_normal((1, 2, 3, 6)).astype(np.float32)
-    angle = rng.random((1, 3, 2)).astype(np.float32)
-    layer = net.trt.add_rotary_embedding(
-        net.input(x), net.input(np.cos(angle)), net.input(np.sin(angle)), interleaved, 4
-    )
-    want = x.copy()
-    for i in range(2):
-        a, b = (2 * i, 2 * i + 1) if interleaved else (i, i + 2)
-        z = (x[..., a] + 1j * x[..., b]) * np.exp(1j * angle[:, None, :, i])
-        want[..., a], want[..., b] = z.real, z.imag
-    np.testing.assert_allclose(net.run(layer.get_output(0)), want, rtol=1e-5, atol=1e-6)
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+@pytest.mark.parametrize("sizes", [(6, 1), (1, 6)], ids=str)
+def test_scale_and_bias_may_differ_in_size(net: Any, rng: np.random.Generator, sizes: Any, dtype: Any) -> None:
+    """One value an element of the last axis, and one for all."""
+    x = rng.standard_normal((2, 4, 6)).astype(dtype)
+    scale, bias = (rng.standard_normal((1, 1, n)).astype(dtype) for n in sizes)
+    layer = net.trt.add_normalization_v2(net.input(x), net.input(scale), net.input(bias), 0b100)
+    want = normalized(x.astype(np.float64), (2,), layer.epsilon) * scale + bias
+    tolerance = 1e-5 if dtype == np.float32 else 4e-3
+    np.testing.assert_allclose(net.run(layer.get_output(0)), want, rtol=tolerance, atol=tolerance)

@@ -144,17 +144,40 @@ def test_three_axes_and_a_computed_shape(net: Any, rng: np.random.Generator) -> 
     np.testing.assert_allclose(net.run(layer.get_output(0)), want, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("aligned", [False, True])
-@pytest.mark.parametrize(("outside", "want"), [("FILL", 0), ("CLAMP", 8), ("REFLECT", None)])
-def test_grid_sample(net: Any, aligned: bool, outside: str, want: Any) -> None:
-    x = np.arange(9, dtype=np.float32).reshape(1, 1, 3, 3)
-    inner = 0.5 if aligned else 1 / 3  # half a pixel right of the middle, either way
-    grid = f32([[[[0, 0], [inner, 0], [9, 9]]]])
-    layer = net.trt.add_grid_sample(net.input(x), net.input(grid))
-    layer.align_corners, layer.sample_mode = aligned, getattr(trt.SampleMode, outside)
-    got = net.run(layer.get_output(0)).reshape(-1)
-    np.testing.assert_allclose(got[:2], [4, 4.5], atol=1e-6)
-    if want is not None:
-        assert got[2] == want
-    else:
-        assert 0 <= got[2] <= 8
+# float32 rounds these products up to a whole number; in float64 they are just below it.
+ROUGH = [(10, 0.7, 7), (100, 0.29, 29), (50, 0.58, 29), (25, 1 / 25, 1)]
+
+
+@pytest.mark.parametrize("mode", ["NEAREST", "LINEAR", "CUBIC"])
+@pytest.mark.parametrize(("before", "scale", "after"), ROUGH)
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_extents_are_multiplied_in_float32(
+    net: Any, rng: np.random.Generator, mode: str, before: int, scale: float, after: int, dynamic: bool
+) -> None:
+    x = rng.standard_normal((1, 1, before, before)).astype(np.float32)
+    layer = net.trt.add_resize(net.input(x, dynamic=(2, 3) if dynamic else ()))
+    layer.resize_mode = getattr(trt.InterpolationMode, mode)
+    layer.coordinate_transformation = trt.ResizeCoordinateTransformation.HALF_PIXEL
+    layer.scales = (1, 1, scale, scale)
+    ratio = float(np.float32(scale))
+    want = resized(x, [matrix(before, after, ratio, mode, "HALF_PIXEL")] * 2)
+    np.testing.assert_allclose(net.run(layer.get_output(0)), want, rtol=1e-5, atol=5e-5)
+
+
+@pytest.mark.parametrize("mode", ["NEAREST", "LINEAR"])
+def test_volumes(net: Any, rng: np.random.Generator, mode: str) -> None:
+    x = rng.standard_normal((1, 2, 3, 4, 5)).astype(np.float32)
+    layer = resize_layer(net, x, mode, "ASYMMETRIC")
+    layer.scales = (1, 1, 2, 1.5, 0.6)
+    sizes = ((3, 6, 2), (4, 6, 1.5), (5, 3, float(np.float32(0.6))))
+    want = resized(x, [matrix(n, m, ratio, mode, "ASYMMETRIC") for n, m, ratio in sizes])
+    np.testing.assert_allclose(net.run(layer.get_output(0)), want, rtol=1e-5, atol=1e-5)
+
+
+def test_half_precision_stays(net: Any, rng: np.random.Generator) -> None:
+    x = rng.standard_normal((1, 1, 4, 4)).astype(np.float16)
+    layer = resize_layer(net, x, "LINEAR", "ASYMMETRIC")
+    layer.shape = (1, 1, 6, 8)
+    got = net.run(layer.get_output(0))
+    want = resized(x, [matrix(4, 6, 1.5, "LINEAR", "ASYMMETRIC"), matrix(4, 8, 2, "LINEAR", "ASYMMETRIC")])
+    np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-3)

@@ -148,42 +148,27 @@ def test_reverse_sequence(net: Any) -> None:
     np.testing.assert_array_equal(net.run(layer.get_output(0)), want)
 
 
-def test_fill_counts_along_each_axis(net: Any) -> None:
-    layer = net.trt.add_fill((2, 3), trt.FillOperation.LINSPACE, trt.int32)
-    layer.set_input(1, net.constant(np.int32(5)))
-    layer.set_input(2, net.constant(i32([10, 1])))
-    one = net.trt.add_fill((4,), trt.FillOperation.LINSPACE)
-    one.alpha, one.beta = 1.0, 0.5
-    got = net.run(layer.get_output(0), one.get_output(0))
-    np.testing.assert_array_equal(got[0], [[5, 6, 7], [15, 16, 17]])
-    np.testing.assert_array_equal(got[1], [1, 1.5, 2, 2.5])
+def test_reverse_sequence_with_the_batch_first_and_axes_behind(net: Any) -> None:
+    x = np.arange(24, dtype=np.float16).reshape(2, 3, 4)
+    layer = net.trt.add_reverse_sequence(net.input(x, dynamic=(1,)), net.input(np.array([2, 3], np.int32)))
+    layer.batch_axis, layer.sequence_axis = 0, 1
+    np.testing.assert_array_equal(net.run(layer.get_output(0)), [x[0][[1, 0, 2]], x[1][::-1]])
 
 
-@pytest.mark.parametrize(("operation", "low", "high"), [("RANDOM_UNIFORM", 3, 5), ("RANDOM_NORMAL", -40, 50)])
-def test_fill_with_random_values(net: Any, operation: str, low: Any, high: Any) -> None:
-    layer = net.trt.add_fill((1000,), getattr(trt.FillOperation, operation))
-    layer.set_input(1, net.constant(np.float32(3)))
-    layer.set_input(2, net.constant(np.float32(5)))
-    got = net.run(layer.get_output(0))
-    assert low <= got.min() < got.max() <= high
-    assert abs(got.mean() - (4 if operation == "RANDOM_UNIFORM" else 3)) < 0.7
-
-
-def test_one_hot_along_an_axis(net: Any) -> None:
-    indices, values = i32([[0, 2], [1, 7]]), f32([-1, 5])
-    layer = net.trt.add_one_hot(net.input(indices), net.input(values), net.constant(np.int32(3)), 1)
-    want = np.full((2, 3, 2), -1, np.float32)
-    want[0, 0, 0] = want[0, 2, 1] = want[1, 1, 0] = 5
-    np.testing.assert_array_equal(net.run(layer.get_output(0)), want)
-
-
-def test_an_assertion_fails_with_its_message(net: Any) -> None:
-    condition = net.trt.add_elementwise(
-        net.input(i64([3])), net.constant(i64([4])), trt.ElementWiseOperation.EQUAL
-    ).get_output(0)
-    net.trt.add_assertion(condition, "batch must be 4").name = "check"
-    with pytest.raises(RunnerError, match=r"layer 'check' \(ASSERTION\): assertion failed: batch must be 4"):
-        net.run(net.trt.add_identity(net.input(f32([1]))).get_output(0))
+def test_a_shape_is_computed_with(net: Any) -> None:
+    """Extents as a tensor: picked, multiplied, joined, and taken as the shape of a reshape and of a slice."""
+    x = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    given = net.input(x, dynamic=(0, 1, 2))
+    extents = net.trt.add_shape(given).get_output(0)
+    first, second, third = (net.trt.add_slice(extents, (i,), (1,), (1,)).get_output(0) for i in range(3))
+    rows = net.trt.add_elementwise(first, second, trt.ElementWiseOperation.PROD).get_output(0)
+    flat = net.trt.add_shuffle(given)
+    flat.set_input(1, net.trt.add_concatenation([rows, third]).get_output(0))
+    half = net.trt.add_elementwise(third, net.constant(i64([2])), trt.ElementWiseOperation.FLOOR_DIV).get_output(0)
+    cut = net.trt.add_slice(flat.get_output(0), (0, 0), (1, 1), (1, 1))
+    cut.set_input(1, net.constant(i64([1, 0])))
+    cut.set_input(2, net.trt.add_concatenation([second, half]).get_output(0))
+    np.testing.assert_array_equal(net.run(cut.get_output(0)), x.reshape(6, 4)[1:4, :2])
 
 
 DTYPES = [np.float32, np.float16, np.int32, np.int64, np.int8, np.bool_]

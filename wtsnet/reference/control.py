@@ -11,7 +11,7 @@ from torch import Tensor
 
 from wtsnet.errors import RunnerError
 from wtsnet.reference.graph import Graph
-from wtsnet.reference.registry import Run
+from wtsnet.reference.registry import Run, failure, refusal
 
 
 @dataclass
@@ -81,16 +81,31 @@ def _of(graph: Graph, region: Region, kind: str) -> list[int]:
     return [n for n in sorted(region.boundary) if graph.nodes[n].kind == kind]
 
 
-def _part(graph: Graph, region: Region, wanted: Sequence[int], given: set[int], assemble: Assemble) -> Runnable:
-    """What computes the `wanted` slots inside the region from the `given` ones."""
+def _part(
+    graph: Graph,
+    region: Region,
+    wanted: Sequence[int],
+    given: set[int],
+    assemble: Assemble,
+    also: Sequence[int] = (),
+) -> Runnable:
+    """What computes the `wanted` slots inside the region from the `given` ones, and the nodes `also`."""
     inner = region.nodes - region.boundary
     start = [graph.makers[slot] for slot in wanted if slot in graph.makers]
-    nodes = graph.closure(start, graph.producers(), inner, stop=set())
-    return assemble(graph, nodes, sorted(given), wanted)
+    nodes = graph.closure([*start, *also], graph.producers(), inner, stop=set())
+    read = {slot for n in nodes for slot in graph.sources[n]} | set(wanted)
+    return assemble(graph, nodes, sorted(given & read), wanted)
+
+
+def _assertions(graph: Graph, region: Region) -> list[int]:
+    """The nodes inside the region that no value depends on and that count nevertheless."""
+    return [n for n in sorted(region.nodes) if graph.nodes[n].kind == "ASSERTION"]
 
 
 def _conditional(graph: Graph, region: Region, assemble: Assemble) -> Run:
     """Executes the branch that the condition picks, and only that one."""
+    for n in _assertions(graph, region):
+        raise refusal(graph.nodes[n], "it is inside of a conditional, and the network does not say of which branch")
     (condition,) = (graph.sources[n][0] for n in _of(graph, region, "CONDITION"))
     entries = {graph.targets[n][0]: graph.sources[n][0] for n in _of(graph, region, "CONDITIONAL_INPUT")}
     exits = _of(graph, region, "CONDITIONAL_OUTPUT")
@@ -112,18 +127,19 @@ def _loop(graph: Graph, region: Region, assemble: Assemble) -> Run:
         graph.nodes[n].layer.kind.name: graph.sources[n][0] for n in _of(graph, region, "TRIP_LIMIT")
     }
     recurrences = {graph.targets[n][0]: graph.sources[n] for n in _of(graph, region, "RECURRENCE")}
-    iterators = [
-        (graph.targets[n][0], graph.sources[n][0], graph.nodes[n].layer.axis, graph.nodes[n].layer.reverse)
-        for n in _of(graph, region, "ITERATOR")
-    ]
-    exits = [_Exit(graph, n, recurrences) for n in _of(graph, region, "LOOP_OUTPUT")]
-    given = {*region.inputs, *recurrences, *(inner for inner, *_ in iterators)}
-    nexts = [sources[1] for sources in recurrences.values()]
-    body = _part(graph, region, [*nexts, *(e.source for e in exits)], given, assemble)
-    test = _part(graph, region, [limits["WHILE"]], given, assemble) if "WHILE" in limits else None
     count_slot = limits.get("COUNT")
+    iterators = [_Iterator(graph, n, count_slot is not None) for n in _of(graph, region, "ITERATOR")]
+    exits = [_Exit(graph, n, recurrences) for n in _of(graph, region, "LOOP_OUTPUT")]
+    given = {*region.inputs, *recurrences, *(iterator.target for iterator in iterators)}
+    nexts = [sources[1] for sources in recurrences.values()]
+    wanted = [*nexts, *(e.source for e in exits)]
+    body = _part(graph, region, wanted, given, assemble, _assertions(graph, region))
+    test = _part(graph, region, [limits["WHILE"]], given, assemble) if "WHILE" in limits else None
     if not limits:
         raise RunnerError(f"{graph.nodes[min(region.boundary)]}: its loop has no trip limit")
+
+    def elements(step: int, count: int | None, outside: dict[int, Tensor], wanted: list[int]) -> dict[int, Tensor]:
+        return {i.target: i.element(outside[i.source], step, count) for i in iterators if i.target in wanted}
 
     def run(inputs: Sequence[Tensor]) -> Sequence[Tensor]:
         outside = dict(zip(region.inputs, inputs, strict=True))
@@ -133,10 +149,11 @@ def _loop(graph: Graph, region: Region, assemble: Assemble) -> Run:
         step = 0
         while count is None or step < count:
             values = {**outside, **state}
-            for inner, source, axis, backwards in iterators:
-                values[inner] = outside[source].select(axis, (count or 0) - 1 - step if backwards else step)
-            if test is not None and not bool(test.run([values[slot] for slot in test.inputs])[0]):
-                break
+            if test is not None:
+                values.update(elements(step, count, outside, test.inputs))
+                if not bool(test.run([values[slot] for slot in test.inputs])[0]):
+                    break
+            values.update(elements(step, count, outside, body.inputs))
             results = body.run([values[slot] for slot in body.inputs])
             state = dict(zip(recurrences, results, strict=False))
             for exit_, values_made, result in zip(exits, made, results[len(nexts) :], strict=True):
@@ -145,6 +162,24 @@ def _loop(graph: Graph, region: Region, assemble: Assemble) -> Run:
         return [exit_.value(values_made, state, outside) for exit_, values_made in zip(exits, made, strict=True)]
 
     return run
+
+
+class _Iterator:
+    """What makes the slices of a tensor along an axis, one an iteration, from the first or (reverse) from the last."""
+
+    def __init__(self, graph: Graph, n: int, counted: bool) -> None:
+        self.node, layer = graph.nodes[n], graph.nodes[n].layer
+        (self.source,), (self.target,) = graph.sources[n], graph.targets[n]
+        self.axis: int = layer.axis
+        self.reverse: bool = layer.reverse
+        if self.reverse and not counted:
+            raise RunnerError(f"{self.node}: it runs in reverse, and its loop has no trip limit of kind COUNT")
+
+    def element(self, x: Tensor, step: int, count: int | None) -> Tensor:
+        index = count - 1 - step if self.reverse and count is not None else step
+        if index >= x.shape[self.axis]:
+            raise failure(self.node, f"iteration {step} reads index {index} of axis {self.axis}", [x])
+        return x.select(self.axis, index)
 
 
 class _Exit:
@@ -177,6 +212,8 @@ class _Exit:
             shape = [max(extent, 0) for extent in self.node.outputs[0].shape]
             shape[self.axis] = length
             return torch.zeros(shape, dtype=self.node.dtype(), device=device)
+        if len(made) > length:
+            raise failure(self.node, f"{len(made)} iterations in an output of length {length}", made[:1])
         blank = torch.zeros_like(made[0])
         made = made + [blank] * (length - len(made))  # iterations that a condition cut off
         return torch.stack(made[::-1] if self.kind == "REVERSE" else made, self.axis)

@@ -33,7 +33,7 @@ def normalization(node: Node) -> Run:
     def run(inputs: Sequence[Tensor]) -> Sequence[Tensor]:
         x, scale, bias = (t.float() for t in inputs)
         extents = x.shape[rank - len(axes) :]
-        if trailing and scale.numel() == extents.numel():
+        if trailing and scale.numel() == bias.numel() == extents.numel():
             y = F.layer_norm(x, extents, scale.reshape(extents), bias.reshape(extents), epsilon)
             return (y.to(inputs[0].dtype),)
         over = x

@@ -13,7 +13,7 @@ from wtsnet.errors import RunnerError
 from wtsnet.reference.control import Region, region_run, regions
 from wtsnet.reference.graph import Graph
 from wtsnet.reference.readback import Node
-from wtsnet.reference.registry import Run
+from wtsnet.reference.registry import Run, failure
 
 
 @dataclass
@@ -60,7 +60,7 @@ class Program:
             except RunnerError:
                 raise
             except Exception as error:  # whatever torch raises, the layer is named
-                raise _failure(step, [values[slot] for slot in step.inputs], error) from error
+                raise failure(step.node, error, [values[slot] for slot in step.inputs]) from error
             for slot, result in zip(step.outputs, results, strict=True):
                 values[slot] = result
             del results
@@ -72,12 +72,6 @@ class Program:
         """The values of the output slots."""
         *_, (_, values) = self.walk(given)
         return [values[slot] for slot in self.outputs]
-
-
-def _failure(step: Step, inputs: Sequence[Tensor], error: Exception) -> RunnerError:
-    shapes = ", ".join(f"{str(t.dtype).removeprefix('torch.')}{list(t.shape)}" for t in inputs)
-    message = (str(error) or type(error).__name__).splitlines()[0]
-    return RunnerError(f"{step.node} failed: {message}; its inputs: {shapes or 'none'}")
 
 
 def _ordered(graph: Graph, nodes: set[int]) -> list[Step]:
@@ -115,7 +109,7 @@ def _node_step(graph: Graph, n: int) -> Step:
 
 def _region_step(graph: Graph, region: Region) -> Step:
     run = region_run(graph, region, Program)
-    return Step(graph.nodes[min(region.nodes)], run, region.inputs, region.outputs)
+    return Step(graph.nodes[min(region.boundary)], run, region.inputs, region.outputs)
 
 
 def _silu(inputs: Sequence[Tensor]) -> Sequence[Tensor]:

@@ -17,7 +17,11 @@ def _to_fp8(x: Tensor) -> Tensor:
 
 
 def _to_fp4(x: Tensor) -> Tensor:
-    """The nearest e2m1 value, ties to the even mantissa, as float32; beyond ±6 the largest."""
+    """The nearest e2m1 value, ties to the even mantissa, as float32; beyond ±6 the largest.
+
+    There is no NaN among them: it becomes -0, as in ml_dtypes and in ONNX.
+    """
+    x = x.where(~x.isnan(), -0.0)
     size = x.abs().clamp(max=6)
     step = torch.where(size < 2, 0.5, torch.where(size < 4, 1.0, 2.0))
     return torch.copysign(torch.round(size / step) * step, x)
@@ -28,7 +32,7 @@ def _to_int4(x: Tensor) -> Tensor:
     return ((x.to(torch.int8) & 15) ^ 8) - 8
 
 
-_ROUNDED: dict[str, Callable[[Tensor], Tensor]] = {
+ROUNDED: dict[str, Callable[[Tensor], Tensor]] = {
     "int8": lambda x: x.round().clamp(-128, 127).to(torch.int8),
     "uint8": lambda x: x.round().clamp(0, 255).to(torch.uint8),
     "int4": lambda x: x.round().clamp(-8, 7).to(torch.int8),
@@ -57,7 +61,7 @@ def _spread(coefficient: Tensor, x: Tensor, axis: int) -> Tensor:
 def quantize(node: Node) -> Run:
     """clamp(round(x / scale) + zero point), ties to even, in the output's dtype."""
     axis: int = node.layer.axis
-    rounded = _ROUNDED[node.outputs[0].dtype]
+    rounded = ROUNDED[node.outputs[0].dtype]
     shifted = node.has(2) and "int" in node.outputs[0].dtype  # a float's zero point is zero
 
     def run(inputs: Sequence[Tensor]) -> Sequence[Tensor]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from wtsnet.errors import UnsupportedLayerError
+from wtsnet.errors import RunnerError, UnsupportedLayerError
 from wtsnet.reference.readback import Node
 
 Run = Callable[[Sequence[torch.Tensor]], Sequence[torch.Tensor]]
@@ -57,3 +57,10 @@ def compiled(node: Node) -> Run:
 def refusal(node: Node, reason: str) -> UnsupportedLayerError:
     """The error for a layer that can't be executed."""
     return UnsupportedLayerError(f"{node}: the reference runtime does not execute it: {reason}")
+
+
+def failure(node: Node, message: object, inputs: Sequence[torch.Tensor]) -> RunnerError:
+    """The error for a layer that failed at run time, with the dtypes and shapes that it was given."""
+    shapes = ", ".join(f"{str(t.dtype).removeprefix('torch.')}{list(t.shape)}" for t in inputs)
+    text = (str(message) or type(message).__name__).splitlines()[0]
+    return RunnerError(f"{node} failed: {text}; its inputs: {shapes or 'none'}")

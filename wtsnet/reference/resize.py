@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -43,13 +44,15 @@ def resize(node: Node) -> Run:
     def run(inputs: Sequence[Tensor]) -> Sequence[Tensor]:
         x = inputs[0]
         if scales is not None:
-            shape = [math.floor(n * s) for n, s in zip(x.shape, scales, strict=True)]
+            shape = [_scaled(n, s) for n, s in zip(x.shape, scales, strict=True)]
             ratios = list(scales)
         else:
             shape = inputs[1].tolist() if dynamic else list(dims or ())
             ratios = [m / n if n else 1.0 for m, n in zip(shape, x.shape, strict=True)]
         changed = [axis for axis, ratio in enumerate(ratios) if ratio != 1 or shape[axis] != x.shape[axis]]
-        if native is not None and x.ndim == 4 and changed == [2, 3] and not (upper and 1 in shape[2:]):
+        # torch multiplies extent and scale in float64, and may come to another size.
+        of_torch = scales is None or shape == [math.floor(n * s) for n, s in zip(x.shape, scales, strict=True)]
+        if native is not None and of_torch and x.ndim == 4 and changed == [2, 3] and not (upper and 1 in shape[2:]):
             return (native(x, shape[2:], None if scales is None else list(scales[2:])),)
         y = x if mode == "NEAREST" else x.float()
         for axis in changed:
@@ -61,6 +64,11 @@ def resize(node: Node) -> Run:
         return (y.to(x.dtype),)
 
     return run
+
+
+def _scaled(extent: int, scale: float) -> int:
+    """floor(extent · scale), multiplied in float32 as TensorRT does: 10 · 0.7 is 7, not 6."""
+    return int(np.float32(extent) * np.float32(scale))
 
 
 Native = Callable[[Tensor, list[int], "list[float] | None"], Tensor]

@@ -93,6 +93,16 @@ class ReferenceRunner:
             return {spec.name: _to_numpy(spec, t, borrowed) for spec, t in pairs}
 
     @torch.inference_mode()
+    def tensors(self, inputs: Mapping[str, Any]) -> dict[str, Tensor]:
+        """`run` with torch tensors of the runner's device as outputs, which may share memory with inputs and weights.
+
+        What is on the device already stays there: on CUDA all work is given to torch's current stream, and not waited
+        for.
+        """
+        with self._exact():
+            return dict(zip(self.outputs, self._program.run(self._checked(inputs)), strict=True))
+
+    @torch.inference_mode()
     def trace(self, inputs: Mapping[str, Any], names: Collection[str]) -> Iterator[tuple[str, Tensor]]:
         """Run, yielding each tensor whose name is in `names` as soon as it is computed.
 
