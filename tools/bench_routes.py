@@ -1,9 +1,10 @@
-"""From a YOLOv5s checkpoint to a plan: our route against torch.onnx.export, TensorRT's parser and the same build.
+"""From a checkpoint to a plan: our route against torch.onnx.export, TensorRT's parser and the same build.
 
-    python -m tools.bench_routes [--repeats 5] [--json]
+    python -m tools.bench_routes [--model yolov5s] [--repeats 5] [--json]
 
 Each run is a process of its own, the routes in turn, so that memory is each route's own and a slow moment of the
-machine meets both. Times begin when the imports are done. Both networks give upstream's decoded output.
+machine meets both. Times begin when the imports are done. Both networks give the same outputs: logits, and upstream's
+decoded predictions. The figures of the engines are those that TensorRT's builder logs.
 """
 
 from __future__ import annotations
@@ -15,71 +16,115 @@ import subprocess
 import sys
 import tempfile
 import warnings
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from time import perf_counter
 from typing import Any
 
+import torch
 from rich.console import Console
 from rich.table import Table
 
+from tools.route_models import MODELS, Model
+from wtsnet import trt as tensorrt
+from wtsnet.builder import build
+from wtsnet.buildlog import BuildLog
+from wtsnet.checkpoint import export
+from wtsnet.definition import define
+from wtsnet.weights import Weights
+
 ROUTES = ("wts", "onnx")
-APART = ("define", "plan")  # figures that are no part of the total: "build" defines, too
+ENGINE = {
+    "layers": "layers before the build",
+    "scratch": "scratch memory (bytes)",
+    "activation": "activation memory (bytes)",
+    "weights": "weight memory (bytes)",
+    "plan": "plan (bytes)",
+}
 
 
-def wts_route(checkpoint: Path, folder: Path) -> dict[str, float]:
-    """Checkpoint to .wts and manifest, then read, define and build; and, outside of the total, the definition alone."""
-    import torch  # noqa: F401  # loaded before the clock starts, as in the other route
+@dataclass
+class Run:
+    """One run of a route.
 
-    from wtsnet import trt as tensorrt
-    from wtsnet.builder import build
-    from wtsnet.checkpoint import export
-    from wtsnet.definition import define
-    from wtsnet.weights import Weights
+    Attributes:
+        steps: seconds of each step.
+        aside: seconds of what is no step of its own: the `build` of our route reads and defines, too.
+        engine: the keys of ENGINE; None for what this TensorRT does not log.
+        memory: the most that the process took, in MB.
+    """
 
-    tensorrt.module()
-    clock = _Clock()
-    export(checkpoint, folder / "model.wts")
-    clock.lap("export")
-    engine = build("yolov5", folder / "model.wts", head="decoded")
-    clock.lap("build")
-    steps = dict(clock.laps)
-    store = Weights(folder / "model.wts")
+    steps: dict[str, float]
+    aside: dict[str, float]
+    engine: dict[str, int | None]
+    memory: float = 0
+
+    @property
+    def total(self) -> float:
+        return sum(self.steps.values())
+
+
+def wts_route(model: Model, checkpoint: Path, folder: Path) -> Run:
+    """Checkpoint to .wts and manifest, then read, define and build; and, aside, the reading and the definition."""
+    wts = folder / "model.wts"
+    tensorrt.module()  # imported before the clock starts
+    steps = _Clock()
+    export(checkpoint, wts)
+    steps.lap("export")
+    with tensorrt.log.listening() as lines:
+        engine = build(model.name, wts, **model.options)
+    steps.lap("build")
+    aside = _Clock()
+    store = Weights(wts)
     values = dict(store.flat())
-    clock.lap("read")
-    define("yolov5", Weights(values).told(store.facts), head="decoded")
-    clock.lap("define")
-    return steps | {"define": clock.laps["define"], "plan": len(engine.plan) / 1e6}
+    aside.lap("read")
+    define(model.name, Weights(values).told(store.facts), **model.options)
+    aside.lap("define")
+    return Run(steps.laps, aside.laps, _engine(lines, len(engine.plan)))
 
 
-def onnx_route(checkpoint: Path, folder: Path) -> dict[str, float]:
+def onnx_route(model: Model, checkpoint: Path, folder: Path) -> Run:
     """Checkpoint to a module, ONNX file, parser, build."""
-    import onnx  # noqa: F401  # loaded before the clock starts
-    import torch
+    import onnx  # noqa: F401  # before the clock starts, and in this route alone
 
-    from tools.record import load_module
-    from wtsnet import trt as tensorrt
-
+    model.imports()
     trt = tensorrt.module()
     clock = _Clock()
-    model = load_module(checkpoint).float().eval()
+    module = model.load(checkpoint)
     clock.lap("load")
-    path = folder / "model.onnx"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.onnx.export(model, (torch.zeros(1, 3, 640, 640),), str(path), dynamo=False, input_names=["images"])
+    export_onnx(module, model.shape, folder / "model.onnx")
     clock.lap("export")
     made = tensorrt.builder()
-    network = tensorrt.create_network(made)
-    parser = trt.OnnxParser(network, tensorrt.logger())
-    if not parser.parse_from_file(str(path)):
-        raise SystemExit(f"the parser refuses {path}: {parser.get_error(0).desc()}")
+    network, _parser = parse(made, folder / "model.onnx")
     clock.lap("parse")
     config = made.create_builder_config()
     config.clear_flag(trt.BuilderFlag.TF32)
-    plan = made.build_serialized_network(network, config)
+    with tensorrt.log.listening() as lines:
+        plan = made.build_serialized_network(network, config)
     clock.lap("build")
-    return clock.laps | {"plan": plan.nbytes / 1e6}
+    return Run(clock.laps, {}, _engine(lines, plan.nbytes))
+
+
+def export_onnx(module: torch.nn.Module, shape: tuple[int, ...], path: Path) -> None:
+    """torch.onnx.export by tracing, as upstream's exporters do it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(module, (torch.zeros(shape),), str(path), dynamo=False, input_names=["images"])
+
+
+def parse(made: Any, path: Path) -> tuple[Any, Any]:
+    """The network that TensorRT's parser makes of an ONNX file, and the parser, which owns the network's weights."""
+    network = tensorrt.create_network(made)
+    parser = tensorrt.module().OnnxParser(network, tensorrt.logger())
+    if not parser.parse_from_file(str(path)):
+        raise SystemExit(f"the parser refuses {path}: {parser.get_error(0).desc()}")
+    return network, parser
+
+
+def _engine(lines: list[str], plan: int) -> dict[str, int | None]:
+    logged = asdict(BuildLog.of(lines))
+    return {name: plan if name == "plan" else logged[name] for name in ENGINE}
 
 
 class _Clock:
@@ -93,75 +138,95 @@ class _Clock:
         self._last = now
 
 
-def run_route(route: str, checkpoint: Path) -> dict[str, float]:
-    """One run of a route in this process: seconds of each step, `total`, `plan` in MB and peak `memory` in MB."""
+def run_route(route: str, model: Model, checkpoint: Path) -> Run:
+    """One run of a route in this process."""
     with tempfile.TemporaryDirectory() as folder:
-        steps = {"wts": wts_route, "onnx": onnx_route}[route](checkpoint, Path(folder))
-    total = sum(value for name, value in steps.items() if name not in APART)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return steps | {"total": total, "memory": memory}
+        run = {"wts": wts_route, "onnx": onnx_route}[route](model, checkpoint, Path(folder))
+    run.memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return run
 
 
-def make_checkpoint(path: Path) -> None:
-    """A YOLOv5s with random weights, saved as trainers do."""
-    import torch
-
-    from tools.yolov5_torch import DetectionModel, layout
-
-    torch.manual_seed(0)
-    torch.save({"model": DetectionModel(layout(80, 0.33, 0.5)).half()}, path)
+def run_apart(route: str, model: Model, checkpoint: Path) -> Run:
+    """One run of a route in a process of its own."""
+    command = [sys.executable, "-m", "tools.bench_routes", "--model", model.name]
+    command += ["--route", route, "--checkpoint", str(checkpoint)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return Run(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def compare(repeats: int) -> dict[str, Any]:
-    """The medians of each route, and the median of the ratio of the totals, run by run."""
-    runs: dict[str, list[dict[str, float]]] = {route: [] for route in ROUTES}
+def compare(model: Model, repeats: int) -> dict[str, Any]:
+    """For each route the medians of its runs and its engine; how many times faster ours is, and with what part of the
+    memory. The ratio of the totals is the median of the pairs'."""
+    runs: dict[str, list[Run]] = {route: [] for route in ROUTES}
     with tempfile.TemporaryDirectory() as folder:
-        checkpoint = Path(folder) / "yolov5s.pt"
-        make_checkpoint(checkpoint)
+        checkpoint = Path(folder) / "checkpoint.pt"
+        model.save(checkpoint)
         for _ in range(repeats):
             for route in ROUTES:
-                command = [
-                    sys.executable,
-                    "-m",
-                    "tools.bench_routes",
-                    "--route",
-                    route,
-                    "--checkpoint",
-                    str(checkpoint),
-                ]
-                done = subprocess.run(command, capture_output=True, text=True, check=True)
-                runs[route].append(json.loads(done.stdout.splitlines()[-1]))
-    medians = {route: {key: median(run[key] for run in runs[route]) for key in runs[route][0]} for route in ROUTES}
-    ratios = [onnx["total"] / wts["total"] for wts, onnx in zip(runs["wts"], runs["onnx"], strict=True)]
+                runs[route].append(run_apart(route, model, checkpoint))
+    pairs = zip(runs["wts"], runs["onnx"], strict=True)
+    wts, onnx = (_medians(runs[route]) for route in ROUTES)
     return {
-        **medians,
-        "times faster": median(ratios),
-        "memory ratio": medians["wts"]["memory"] / medians["onnx"]["memory"],
+        "wts": wts,
+        "onnx": onnx,
+        "times faster": median(theirs.total / ours.total for ours, theirs in pairs),
+        "memory ratio": wts["memory"] / onnx["memory"],
     }
 
 
+def _medians(runs: list[Run]) -> dict[str, Any]:
+    """Of the seconds and the memory; the engine is the same every time."""
+    first = runs[0]
+    return {
+        "steps": {name: median(run.steps[name] for run in runs) for name in first.steps},
+        "aside": {name: median(run.aside[name] for run in runs) for name in first.aside},
+        "total": median(run.total for run in runs),
+        "memory": median(run.memory for run in runs),
+        "engine": first.engine,
+    }
+
+
+def show(figures: dict[str, dict[str, Any]]) -> None:
+    """Print what `compare` found, by model."""
+    console = Console(width=100)
+    times = Table("model", "route", "steps (s)", "total (s)", "peak memory (MB)", box=None, pad_edge=False)
+    engines = Table("model", "engine", *ROUTES, "wts / onnx", box=None, pad_edge=False)
+    for name, found in figures.items():
+        for route in ROUTES:
+            one = found[route]
+            times.add_row(name, route, _seconds(one["steps"]), f"{one['total']:.2f}", f"{one['memory']:.0f}")
+        for key, title in ENGINE.items():
+            ours, theirs = (found[route]["engine"][key] for route in ROUTES)
+            ratio = f"{ours / theirs:.3f}" if ours and theirs else "–"
+            engines.add_row(name, title, *("–" if n is None else f"{n:,}" for n in (ours, theirs)), ratio)
+    console.print(times)
+    for name, found in figures.items():
+        print(f"{name}: {found['times faster']:.2f} times faster, with {found['memory ratio']:.2f} of the memory")
+        print(f"{name}, aside: {_seconds(found['wts']['aside'])}")
+    print()
+    console.print(engines)
+
+
+def _seconds(steps: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.2f}" for name, value in steps.items())
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description="From a YOLOv5s checkpoint to a plan, by two routes.")
+    parser = argparse.ArgumentParser(description="From a checkpoint to a plan, by two routes.")
+    parser.add_argument("--model", choices=MODELS, help="one alone")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.add_argument("--route", choices=ROUTES, help=argparse.SUPPRESS)
     parser.add_argument("--checkpoint", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.route:
-        print(json.dumps(run_route(options.route, options.checkpoint)))
+        print(json.dumps(asdict(run_route(options.route, MODELS[options.model], options.checkpoint))))
         return
-    figures = compare(options.repeats)
+    figures = {name: compare(model, options.repeats) for name, model in MODELS.items() if options.model in (None, name)}
     if options.json:
         print(json.dumps(figures))
-        return
-    table = Table("route", "steps (s)", "total (s)", "peak memory (MB)", "plan (MB)", box=None, pad_edge=False)
-    for route in ROUTES:
-        one = figures[route]
-        steps = ", ".join(f"{name} {one[name]:.2f}" for name in one if name not in ("total", "memory", *APART))
-        table.add_row(route, steps, f"{one['total']:.2f}", f"{one['memory']:.0f}", f"{one['plan']:.1f}")
-    Console().print(table)
-    print(f"defining the network from a read .wts: {figures['wts']['define']:.2f} s")
-    print(f"{figures['times faster']:.2f} times faster, with {figures['memory ratio']:.2f} of the memory")
+    else:
+        show(figures)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import torch
 from tests.ops.support import OneOp, build, check_sizes, values
 from wtsnet import ops
 from wtsnet.dims import Dim, shape_tensor
+from wtsnet.errors import NetworkError
 
 DTYPES = ["float32", "float16", "bfloat16", "int32", "int64"]
 
@@ -28,6 +29,23 @@ def test_arange_of_a_dynamic_size(dtype: str) -> None:
     for n, w in ((1, 4), (5, 1)):
         assert one(values(n, w))[0].tolist() == list(range(2 * n + w))
     build(one.net)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_arange_from_and_by(dtype: str) -> None:
+    wanted = [-4, 4, 12, 20, 28]
+    fixed = OneOp(lambda s: ops.arange(s, 5, dtype, start=-4, step=8))
+    dynamic = OneOp(lambda s, x: ops.arange(s, x.dims[0], dtype, start=-4, step=8), (((1, 2, 5),), "float32"))
+    assert fixed()[0].tolist() == dynamic(values(5))[0].tolist() == wanted
+    build(dynamic.net)
+
+
+def test_arange_of_fractions() -> None:
+    one = OneOp(lambda s, x: ops.arange(s, x.dims[0], start=0.25, step=-0.5), (((1, 2, 5),), "float32"))
+    assert one(values(3))[0].tolist() == OneOp(lambda s: ops.arange(s, 3, start=0.25, step=-0.5))()[0].tolist()
+    assert one(values(3))[0].tolist() == [0.25, -0.25, -0.75]
+    with pytest.raises(NetworkError, match=r"a\.b: found a constant that int32 can't hold"):
+        OneOp(lambda s: ops.arange(s, 3, "int32", start=0.5))
 
 
 @pytest.mark.parametrize("dtype", [*DTYPES, "bool"])

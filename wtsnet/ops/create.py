@@ -13,15 +13,17 @@ if TYPE_CHECKING:
     from wtsnet.network import Scope, Tensor
 
 
-def arange(s: Scope, size: int | Dim, dtype: str = "float32", suffix: str = "") -> Tensor:
-    """0, 1, … size − 1 as a tensor of shape (size,)."""
+def arange(
+    s: Scope, size: int | Dim, dtype: str = "float32", suffix: str = "", start: float = 0, step: float = 1
+) -> Tensor:
+    """`size` values from `start` on, each `step` more than the one before it: a tensor of shape (size,)."""
     if not isinstance(size, Dim):
-        return s.constant(np.arange(size), dtype, suffix=suffix)
+        return s.constant(start + np.arange(size) * step, dtype, suffix=suffix)
     half = dtype in ("float16", "bfloat16")  # which TensorRT's fill layer does not make
     wide = "float32" if half else dtype
-    start, step = s.constant(0, wide, suffix="start"), s.constant([1], wide, suffix="step")
+    first, delta = s.constant(start, wide, suffix="start"), s.constant([step], wide, suffix="step")
     fill = s.enum("FillOperation", "LINSPACE")
-    inputs = {0: shape_tensor(s, (size,)), 1: start, 2: step}
+    inputs = {0: shape_tensor(s, (size,)), 1: first, 2: delta}
     y = s.emit("add_fill", (0,), fill, tensorrt.dtype(wide), suffix="range" if half else suffix, inputs=inputs)
     return s.emit("add_cast", y, tensorrt.dtype(dtype), suffix=suffix) if half else y
 
