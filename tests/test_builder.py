@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorrt_rtx as trt
+from onnx import helper
 
 import wtsnet
 from tests.small import TINY, lenet, lenet_file, tiny, tiny_file, yolo_file
+from tests.small_onnx import KERNEL, conv, relu, write
 from wtsnet import builder, cache, device, registry
 from wtsnet import trt as tensorrt
 from wtsnet.device import Driver, Gpu
@@ -155,7 +157,7 @@ def test_lower_precisions_build(precision: str) -> None:
     engine = wtsnet.build("lenet", lenet(), precision=precision)
     full = wtsnet.build("lenet", lenet())
     assert engine.plan != full.plan
-    assert engine.network().modules["fc1"][0].dtype == {"fp16": "float16", "bf16": "bfloat16"}[precision]
+    assert engine.network().modules["fc1"][0].dtype.name == {"fp16": "HALF", "bf16": "BF16"}[precision]
     assert engine.manifest.options == {"precision": precision}
     assert engine.manifest.inputs == full.manifest.inputs
     assert engine.manifest.outputs == full.manifest.outputs
@@ -461,3 +463,55 @@ def test_no_gpu_is_needed() -> None:
     if device.driver().gpus:
         pytest.skip("there is a GPU here")
     assert wtsnet.build("lenet", lenet()).manifest.gpu is None
+
+
+def test_an_onnx_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    conv(tmp_path / "x.onnx", ("n", 3, "h", "w"))
+    phases = []
+    engine = wtsnet.build(
+        "x.onnx", batch=(1, 2, 4), imgsz=8, target="sm89", progress=lambda *step: phases.append(step[0])
+    )
+    manifest = engine.manifest
+    assert (manifest.model, manifest.target) == (str(tmp_path / "x.onnx"), ["sm89"])
+    assert manifest.options == {"batch": [1, 2, 4], "imgsz": 8}
+    assert (manifest.preprocess, manifest.decode, manifest.names) == ({}, {"task": "none"}, [])
+    assert manifest.inputs[0]["max"] == [4, 3, 8, 8]
+    assert len(phases) > 2
+
+
+def test_sizes_of_an_onnx_file_are_its_engines(tmp_path: Path) -> None:
+    """TensorRT gets the profile: a plan for another range has another."""
+    path = str(relu(tmp_path / "x.onnx"))
+    with pytest.raises(ModelError, match="axis 0 is dynamic and was given no size; give --batch and --imgsz, or"):
+        wtsnet.build(path)
+    plans = {wtsnet.build(path, shapes={"x": [(1, 3, 4, 4), (1, 3, 4, 4), (n, 3, 4, 4)]}).plan for n in (2, 1000)}
+    assert len(plans) == 2
+
+
+def test_an_input_whose_values_are_a_shape(tmp_path: Path) -> None:
+    """No profile of values is made for it."""
+    node = helper.make_node("Expand", ["x", "size"], ["y"])
+    path = write(tmp_path / "x.onnx", [node], {"x": (1, 3), "size": (2,)}, dtype="INT64")
+    with pytest.raises(
+        EngineError, match=rf"^{path}: TensorRT can't build it: .*missing values for shape input .*size"
+    ):
+        wtsnet.build(str(path))
+
+
+def test_an_onnx_file_is_cached_by_its_content(tmp_path: Path, builds: list[Any]) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        conv(tmp_path / name / "x.onnx", external="x.data")
+    first = wtsnet.build(str(tmp_path / "a/x.onnx"), cache=tmp_path / "cache")
+    again = wtsnet.build(str(tmp_path / "b/x.onnx"), cache=tmp_path / "cache")
+    assert (len(builds), again.plan) == (1, first.plan)
+    assert again.manifest.model == again.manifest.weights["file"] == str(tmp_path / "b/x.onnx")
+    x = np.ones((1, 3, 8, 8), np.float32)
+    before = again.runner("reference")(x=x)["y"]
+    (tmp_path / "b/x.data").write_bytes((2 * KERNEL).tobytes())
+    changed = wtsnet.build(str(tmp_path / "b/x.onnx"), cache=tmp_path / "cache")
+    assert len(builds) == 2
+    np.testing.assert_allclose(changed.runner("reference")(x=x)["y"], 2 * before, rtol=1e-5)
+    wtsnet.build(str(tmp_path / "a/x.onnx"), batch=1, cache=tmp_path / "cache")
+    assert len(builds) == 3  # other options

@@ -10,14 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from onnx import helper
 
 import wtsnet
 from tests.small import TINY, lenet, lenet_file, tiny, tiny_file, yolo_file
+from tests.small_onnx import KERNEL, conv, two_inputs, write
 from wtsnet import trt as tensorrt
 from wtsnet.device import Gpu
 from wtsnet.errors import EngineError, ManifestError, RunnerError, WtsnetError
 from wtsnet.files import sha256
 from wtsnet.manifest import PlanManifest
+from wtsnet.predict import Predictor
 
 X = np.random.default_rng(1).random((1, 1, 32, 32), np.float32)
 
@@ -49,7 +52,8 @@ def plan(built: Path, tmp_path: Path) -> Path:
 
 
 def run(engine: wtsnet.Engine) -> np.ndarray[Any, Any]:
-    return engine.runner("reference")(data=X)["prob"]
+    prob: np.ndarray[Any, Any] = engine.runner("reference")(data=X)["prob"]
+    return prob
 
 
 def test_save_and_load(plan: Path) -> None:
@@ -355,3 +359,76 @@ def test_gpus_that_fit_a_plan_of_full_tensorrt(plan: Path, monkeypatch: pytest.M
 def test_runner_errors_are_wtsnets(plan: Path) -> None:
     with pytest.raises(RunnerError, match="runner: found 'referenc', expected one of auto, tensorrt, reference; did"):
         wtsnet.load(plan).runner("referenc")
+
+
+PICTURE = np.random.default_rng(1).random((1, 3, 8, 8), np.float32)
+
+
+@pytest.fixture
+def onnx_plan(tmp_path: Path) -> Path:
+    """plans/x.plan of onnx/x.onnx, whose weights are in onnx/x.data."""
+    for name in ("onnx", "plans"):
+        (tmp_path / name).mkdir()
+    conv(tmp_path / "onnx/x.onnx", external="x.data")
+    wtsnet.build(str(tmp_path / "onnx/x.onnx")).save(tmp_path / "plans/x.plan")
+    return tmp_path / "plans/x.plan"
+
+
+def test_a_plan_of_an_onnx_file(onnx_plan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert sorted(path.name for path in onnx_plan.parent.iterdir()) == ["x.plan", "x.plan.yaml"]
+    manifest = wtsnet.load(onnx_plan).manifest
+    assert manifest.model == manifest.weights["file"] == "../onnx/x.onnx"
+    monkeypatch.chdir(tmp_path / "onnx")
+    built = wtsnet.build("x.onnx")  # relative paths are those of the moment when they were given
+    monkeypatch.chdir("/")
+    wanted = built.runner("reference")(x=PICTURE)["y"]
+    np.testing.assert_array_equal(wtsnet.load(onnx_plan).runner("reference")(x=PICTURE)["y"], wanted)
+    shutil.move(onnx_plan, tmp_path / "onnx")
+    shutil.move(f"{onnx_plan}.yaml", tmp_path / "onnx")
+    moved = wtsnet.load(tmp_path / "onnx/x.plan")  # beside it now, and not where the manifest says
+    np.testing.assert_array_equal(moved.runner("reference")(x=PICTURE)["y"], wanted)
+
+
+def test_an_onnx_file_that_is_gone_or_changed(onnx_plan: Path, tmp_path: Path) -> None:
+    path, data = tmp_path / "onnx/x.onnx", tmp_path / "onnx/x.data"
+    data.write_bytes((2 * KERNEL).tobytes())
+    there = rf"^{onnx_plan.parent / '../onnx/x.onnx'}: "
+    with pytest.raises(EngineError, match=rf"{there}found sha256 .*: not the weights that {onnx_plan} was built from"):
+        wtsnet.load(onnx_plan).runner("reference")
+    data.unlink()
+    with pytest.raises(WtsnetError, match=rf"{there}has weights in x.data, which is not in"):
+        wtsnet.load(onnx_plan).runner("reference")
+    conv(path)
+    with pytest.raises(EngineError, match="found sha256 "):
+        wtsnet.load(onnx_plan).runner("reference")
+    path.unlink()
+    with pytest.raises(EngineError, match=r"needs the weights that .* \(../onnx/x.onnx\), which is neither there nor"):
+        wtsnet.load(onnx_plan).runner("reference")
+
+
+def test_shapes_travel_with_the_plan(tmp_path: Path) -> None:
+    shapes = {"bias": ((1, 1, 1, 2), (1, 1, 1, 5), (1, 1, 1, np.int64(8)))}
+    path = str(two_inputs(tmp_path / "x.onnx"))
+    wtsnet.build(path, batch=2, imgsz=((4, 4, 6), (2, 5, 8)), shapes=shapes).save(tmp_path / "x.plan")
+    loaded = wtsnet.load(tmp_path / "x.plan")
+    assert loaded.manifest.options["shapes"] == {"bias": [[1, 1, 1, 2], [1, 1, 1, 5], [1, 1, 1, 8]]}
+    images, bias = np.ones((2, 3, 6, 8), np.float32), np.full((1, 1, 1, 8), 2, np.float32)
+    assert loaded.runner("reference")(images=images, bias=bias)["total"].mean() == 3
+    with pytest.raises(RunnerError, match="input 'bias': found shape"):
+        loaded.runner("reference")(images=images, bias=np.ones((1, 1, 1, 9), np.float32))
+
+
+def test_who_completes_the_manifest_can_decode(tmp_path: Path) -> None:
+    """An ONNX file does not say what goes in and what comes out; its plan's manifest may."""
+    node = helper.make_node("ReduceMean", ["x"], ["y"], axes=[2, 3], keepdims=0)
+    wtsnet.build(str(write(tmp_path / "x.onnx", [node], {"x": (1, 3, 8, 8)}))).save(tmp_path / "x.plan")
+    engine = wtsnet.load(tmp_path / "x.plan")
+    with pytest.raises(ManifestError, match=r"x.plan: "):
+        Predictor(engine, engine.runner("reference"))
+    preprocess = {"kind": "crop", "size": [8, 8], "resize": 8}
+    edit(tmp_path / "x.plan.yaml", preprocess=preprocess, decode={"task": "classify"}, names=["red", "green", "blue"])
+    engine = wtsnet.load(tmp_path / "x.plan")
+    green = np.zeros((9, 9, 3), np.uint8) + np.array([0, 200, 0], np.uint8)
+    (best,) = Predictor(engine, engine.runner("reference"), limit=1)([green])
+    assert isinstance(best, list)
+    assert best[0].name == "green"

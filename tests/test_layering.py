@@ -20,13 +20,15 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "torch": ("wtsnet/archive.py", "wtsnet/reference/", "wtsnet/runtime/reference.py"),
     "tensorrt": (),  # wtsnet/trt.py takes one of the two by its name
     "tensorrt_rtx": (),
-    "pycuda": ("wtsnet/runtime/tensorrt.py", "wtsnet/runtime/__init__.py"),
+    "pycuda": ("wtsnet/runtime/cuda.py", "wtsnet/runtime/__init__.py"),
 }
 # What a part of wtsnet may know of the rest of it.
 KNOWS: dict[str, tuple[str, ...]] = {
     "wtsnet/wts.py": ("wtsnet.errors",),
     "wtsnet/errors.py": (),
     "wtsnet/files.py": ("wtsnet.errors",),
+    "wtsnet/axes.py": ("wtsnet.errors",),
+    "wtsnet/onnxfile.py": ("wtsnet.errors", "wtsnet.files", "wtsnet.weights"),
     "wtsnet/dtypes.py": (),
     "wtsnet/reference/": ("wtsnet.dtypes", "wtsnet.errors", "wtsnet.reference"),
     "wtsnet/decode/": ("wtsnet.errors", "wtsnet.decode", "wtsnet.files", "wtsnet.placement", "wtsnet.preprocess"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import signal
+from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,19 +14,20 @@ from typing import TYPE_CHECKING, Any
 from wtsnet import __version__
 from wtsnet import trt as tensorrt
 from wtsnet.cache import cached, fill, key
-from wtsnet.definition import define
+from wtsnet.definition import define, weights_of
 from wtsnet.device import driver
 from wtsnet.engine import Engine
 from wtsnet.errors import EngineError, nearest
 from wtsnet.manifest import PlanManifest, PlanRef, WtsRef
+from wtsnet.onnxfile import is_onnx
 from wtsnet.registry import find, split
-from wtsnet.weights import Weights
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from wtsnet.network import Network
+    from wtsnet.weights import Weights
 
     Progress = Callable[[str, int, int], None]
 
@@ -34,7 +36,7 @@ MIB = 1 << 20
 
 def build(
     model: str,
-    weights: str | os.PathLike[str] | Mapping[str, Any],
+    weights: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     *,
     target: str | Sequence[str] | None = None,
     cache: str | os.PathLike[str] | None = None,
@@ -47,7 +49,8 @@ def build(
     """Build an engine in memory; `Engine.save` makes it an offline one.
 
     Args:
-        model, weights, options: as for `wtsnet.define`: batch, imgsz, precision, fold_bn, and the model's own.
+        model, weights, options: as for `wtsnet.define`: batch, imgsz, precision, fold_bn, and the model's own; an
+            .onnx file as the model, with no weights, is read by TensorRT's parser.
         target: the GPUs to build for: "sm89", several as "sm86,sm89" or a list, "current". With full TensorRT, which
             builds for the GPU at hand, only "current" and "ampere_plus". None: TensorRT's default.
         cache: a folder. An engine with the same weights, model and its source, options, TensorRT and GPU is built
@@ -61,10 +64,8 @@ def build(
     Raises:
         WtsnetError: as `define`; EngineError when TensorRT can't build it, with TensorRT's own words.
     """
-    source, name = split(model)
-    model = f"{source}:{name}" if source else model
-    find(model)  # a misspelt name is said before the weights are read
-    store = weights if isinstance(weights, Weights) else Weights(weights)
+    model = _anywhere(model)
+    store = weights_of(model, weights)
     how = {"flags": _flags(flags), "workspace": workspace, "level": level, "targets": _targets(target)}
     _check_how(how)
     if cache is None:
@@ -77,6 +78,16 @@ def build(
     engine = _build(model, store, how, progress, options)
     fill(entry, engine)
     return engine
+
+
+def _anywhere(model: str) -> str:
+    """A model's name that holds in any folder. A misspelt one is said now, before the weights are read."""
+    if is_onnx(model):
+        return str(Path(model).absolute())
+    source, name = split(model)
+    model = f"{source}:{name}" if source else model
+    find(model)
+    return model
 
 
 def _build(
@@ -202,6 +213,8 @@ def _reference(weights: Weights) -> WtsRef:
 
 def _plain(value: Any) -> Any:
     """An option as YAML gives it back: numpy's numbers as Python's, tuples as lists."""
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
     return value.item() if hasattr(value, "item") else value

@@ -17,6 +17,7 @@ from wtsnet import trt as tensorrt
 from wtsnet.device import driver
 from wtsnet.engine import Engine, load
 from wtsnet.errors import EngineError, ManifestError
+from wtsnet.onnxfile import is_onnx
 from wtsnet.registry import find
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def key(model: str, weights: Weights, how: Mapping[str, Any], options: Mapping[s
     """
     gpu = next(iter(driver().gpus), None)
     parts = {
-        "model": model,
+        "model": ".onnx" if is_onnx(model) else model,  # an ONNX file is its content
         "sources": _sources(model),
         "weights": weights.sha256,
         "facts": dict(weights.facts),
@@ -77,18 +78,24 @@ def fill(entry: Path, engine: Engine) -> None:
 
 
 def _sources(model: str) -> str:
-    """The sha256 of wtsnet's own sources and of those that the model's module uses, installed packages left out."""
+    """The sha256 of wtsnet's own sources and of those that the model's module uses, installed packages left out. An
+    ONNX file has no sources."""
     packages = [importlib.import_module(name) for name in ("wtsnet", "wtsnet.models")]
     roots = [Path(path) for package in packages for path in package.__path__]
     ours = {file for root in roots for ending in ("py", "yaml") for file in root.rglob(f"*.{ending}")}
-    module = sys.modules[find(model).function.__module__]
-    if module.__dict__.get("__file__") is None:
-        raise EngineError(f"cache: {model} is defined in no file, so a change of it would pass unseen; build without")
-    theirs = {Path(str(used.__file__)) for used in (module, *_used(module, set()))}
+    theirs = set() if is_onnx(model) else _sources_of(model)
     digest = hashlib.sha256()
     for file in sorted(ours | theirs):
         digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()
+
+
+def _sources_of(model: str) -> set[Path]:
+    """The files that a model is defined in."""
+    module = sys.modules[find(model).function.__module__]
+    if module.__dict__.get("__file__") is None:
+        raise EngineError(f"cache: {model} is defined in no file, so a change of it would pass unseen; build without")
+    return {Path(str(used.__file__)) for used in (module, *_used(module, set()))}
 
 
 def _used(module: ModuleType, seen: set[str]) -> Iterator[ModuleType]:

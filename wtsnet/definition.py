@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from operator import index
 from typing import TYPE_CHECKING, Any
 
+from wtsnet.axes import image_ranges, size_range
 from wtsnet.errors import ModelError
 from wtsnet.network import Network, Tensor
+from wtsnet.onnxfile import OnnxFile, is_onnx
+from wtsnet.onnxparser import define_onnx
 from wtsnet.registry import find
 from wtsnet.weights import Weights
 
@@ -14,44 +16,59 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
 
+    from wtsnet.axes import Range, Shape
     from wtsnet.registry import Image
-
-    Range = int | tuple[int, int, int]
 
 
 def define(
     model: str,
-    weights: str | os.PathLike[str] | Mapping[str, Any] | Weights,
+    weights: str | os.PathLike[str] | Mapping[str, Any] | Weights | None = None,
     *,
-    batch: Range = 1,
+    batch: Range | None = None,
     imgsz: int | tuple[Range, Range] | tuple[int, int, int] | None = None,
-    precision: str = "fp32",
-    fold_bn: bool = True,
+    precision: str | None = None,
+    fold_bn: bool | None = None,
+    shapes: Mapping[str, Shape] | None = None,
     **options: Any,
 ) -> Network:
     """Define a model's network.
 
     Args:
-        model: a name such as "resnet50" (see `wtsnet models`), or "FILE.py:NAME".
-        weights: a .wts path, or a mapping of names to arrays.
-        batch: a number, or (min, opt, max).
+        model: a name such as "resnet50" (see `wtsnet models`), "FILE.py:NAME", or an .onnx file, which is read by
+            TensorRT's own parser.
+        weights: a .wts path, or a mapping of names to arrays; none for an .onnx file, which carries its own.
+        batch: a number, or (min, opt, max); 1 where it is None. Of an .onnx file the first axis of all inputs that
+            have it dynamic.
         imgsz: a number, or (height, width), each a number or (min, opt, max); three numbers are (min, opt, max) of
-            both. The model's own size where it is None.
-        precision: "fp32", "fp16" or "bf16". Inputs and outputs stay float32.
-        fold_bn: whether batch norms are multiplied into the convolutions before them.
+            both. The model's own size where it is None. Of an .onnx file height and width of the inputs (N, C, H, W)
+            that have them dynamic.
+        precision: "fp32" (where it is None), "fp16" or "bf16". Inputs and outputs stay float32. Of an .onnx file what
+            it has.
+        fold_bn: whether batch norms are multiplied into the convolutions before them, as they are where it is None.
+        shapes: for an .onnx file alone, by an input's name its shape, or its (min, opt, max) shapes.
         options: the model's own, such as `head="decoded"`.
 
     Raises:
-        ModelError: an unknown model or option, or a size that the model can't take.
+        ModelError: an unknown model or option, or a size that the model can't take; no ONNX file.
         WeightError: a weight is missing, of the wrong shape, or left over.
-        NetworkError: TensorRT refuses a layer.
+        NetworkError: TensorRT refuses a layer or a node.
     """
+    if file := _onnx(model, weights):
+        return define_onnx(
+            file, batch=batch, imgsz=imgsz, shapes=shapes, precision=precision, fold_bn=fold_bn, **options
+        )
     entry = find(model)
-    net = Network(weights, precision=precision, fold_bn=fold_bn)
+    if shapes is not None:
+        raise ModelError(f"shapes: found {shapes!r}, but {model} takes batch and imgsz; shapes are for .onnx files")
+    net = Network(
+        weights_of(model, weights),
+        precision="fp32" if precision is None else precision,
+        fold_bn=fold_bn is None or fold_bn,
+    )
     config = entry.configure(net.weights, options)
     image = entry.image_of(config)
     height, width = _sizes(model, image, imgsz)
-    x = net.input(image.name, (_range("batch", batch), image.channels, height, width))
+    x = net.input(image.name, (size_range("batch", 1 if batch is None else batch), image.channels, height, width))
     for name, output in entry.add_to(net.root, net.root.compute(x), config).items():
         if isinstance(output, Tensor) and output.dtype in ("float16", "bfloat16"):
             output = net.root.cast(output, "float32")
@@ -65,28 +82,39 @@ def define(
     return net
 
 
+def weights_of(model: str, weights: str | os.PathLike[str] | Mapping[str, Any] | Weights | None) -> Weights:
+    """Where a model's network takes its weights from: the given ones, or the model's .onnx file itself.
+
+    Raises:
+        ModelError: none are given, or some for an .onnx file; it is no ONNX file.
+        WtsError, ManifestError: the .wts or its manifest can't be read.
+    """
+    if file := _onnx(model, weights):
+        return file
+    if weights is None:
+        raise ModelError(f"{model}: found no weights, expected a .wts file (--weights) or a mapping of names to arrays")
+    return weights if isinstance(weights, Weights) else Weights(weights)
+
+
+def _onnx(model: str, weights: Any) -> OnnxFile | None:
+    """The ONNX file that a model is; None for any other."""
+    if isinstance(weights, OnnxFile):
+        return weights
+    if not is_onnx(model):
+        return None
+    if weights is not None:
+        raise ModelError(f"{model}: found weights as well, expected none: an .onnx file carries its own")
+    return OnnxFile(model)
+
+
 def _sizes(model: str, image: Image, imgsz: Any) -> tuple[Range, Range]:
     """The ranges of height and width."""
-    wanted = image.size if imgsz is None else imgsz
-    pair = wanted if isinstance(wanted, tuple | list) and len(wanted) == 2 else (wanted, wanted)
-    height, width = (_range("imgsz", size) for size in pair)
+    height, width = image_ranges(image.size if imgsz is None else imgsz)
     for size in (height, width):
         for pixels in (size,) if isinstance(size, int) else size:
             if pixels % image.multiple:
                 raise ModelError(f"imgsz: found {pixels}, expected a multiple of {image.multiple} for {model}")
     return height, width
-
-
-def _range(name: str, value: Any) -> Range:
-    """A number, or (min, opt, max) with 1 ≤ min ≤ opt ≤ max."""
-    sizes = tuple(value) if isinstance(value, tuple | list) else (value, value, value)
-    try:
-        low, opt, high = map(index, sizes)
-    except (TypeError, ValueError):
-        low, opt, high = 0, 0, 0
-    if not 1 <= low <= opt <= high:
-        raise ModelError(f"{name}: found {value!r}, expected a number or (min, opt, max) with 1 <= min <= opt <= max")
-    return low if low == high else (low, opt, high)
 
 
 def _preprocess(image: Image, size: Sequence[int]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from wtsnet.definition import define
 from wtsnet.errors import EngineError
 from wtsnet.files import sha256, whole
 from wtsnet.manifest import PlanManifest, WtsRef, manifest_path
+from wtsnet.onnxfile import OnnxFile, is_onnx
 from wtsnet.weights import Weights
 from wtsnet.wts import write_wts
 
@@ -58,7 +59,7 @@ class Engine:
 
         Where the engine was built from a mapping and not from a .wts file, the weights are written too, as
         `<path>.wts`: the reference runner needs them. The manifest names the weights, and the file of a model of
-        one's own, by their path from the plan's folder.
+        one's own or of ONNX, by their path from the plan's folder.
 
         Raises:
             EngineError: the folder does not exist or can't be written to.
@@ -97,7 +98,7 @@ class Engine:
         """
         if self._network is None:
             manifest = self.manifest
-            weights = self._weights or Weights(self._checked_weights())
+            weights = self._weights or self._checked_weights()
             model = _renamed(manifest.model, lambda name: str(self._checked_file(name, "the model's file")))
             net = define(model, weights.told(manifest.architecture), **_options(manifest))
             if (net.inputs(), net.outputs()) != (manifest.inputs, manifest.outputs):
@@ -122,17 +123,18 @@ class Engine:
             )
         return found
 
-    def _checked_weights(self) -> Path:
+    def _checked_weights(self) -> Weights:
         name, expected = self.manifest.weights["file"], self.manifest.weights["sha256"]
         if name is None:
             raise EngineError(f"{self.path}: the reference runner needs weights, and the manifest names no .wts")
         found = self._checked_file(name, "the weights that the plan was built from")
-        if (actual := sha256(found)) != expected:
+        onnx = OnnxFile(found) if is_onnx(name) else None
+        if (actual := onnx.sha256 if onnx else sha256(found)) != expected:
             raise EngineError(
                 f"{found}: found sha256 {actual[:12]}…, expected {expected[:12]}…: "
                 f"not the weights that {self.path} was built from"
             )
-        return found
+        return onnx or Weights(found)
 
     def misfit(self, gpu: Gpu) -> str:
         """Why the plan can't run on `gpu`; empty when it can."""
@@ -226,7 +228,9 @@ def _relative(file: Path, folder: Path) -> str:
 
 
 def _renamed(model: str, rename: Callable[[str], str]) -> str:
-    """`FILE.py:NAME` with another FILE.py; any other name as it is."""
+    """`FILE.py:NAME` with another FILE.py, an .onnx file with another name; any other name as it is."""
+    if is_onnx(model):
+        return rename(model)
     file, separator, name = model.rpartition(".py:")
     return f"{rename(f'{file}.py')}:{name}" if separator else model
 

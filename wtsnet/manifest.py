@@ -72,7 +72,8 @@ class Source(TypedDict):
 
 
 class WtsRef(TypedDict):
-    """A .wts: its path from the manifest's folder (None for weights from no file) and its sha256."""
+    """A .wts: its path from the manifest's folder (None for weights from no file) and its sha256. Of a plan of an ONNX
+    file that file, and what `wtsnet.onnxfile.OnnxFile.sha256` says of it."""
 
     file: str | None
     sha256: str
@@ -154,7 +155,7 @@ class PlanManifest(_Manifest):
 
     Attributes:
         wtsnet: the version of wtsnet that wrote it.
-        model: the name it was defined by, as in `yolov5s`.
+        model: the name it was defined by, as in `yolov5s`; the path of an ONNX file.
         options: what it was defined with, by the names of the command line (`batch`, `imgsz`, `precision` …).
         weights: the .wts that it was built from.
         architecture: the facts of the checkpoint that its definition took.

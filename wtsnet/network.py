@@ -12,7 +12,7 @@ an ITensor, and `Scope.emit` adds any of its layers in the middle of a model.
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from wtsnet.manifest import Input, Output
 
+H = TypeVar("H")
 PRECISIONS = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 
 
@@ -45,7 +46,7 @@ class Network:
     Attributes:
         trt: the INetworkDefinition.
         weights: the store that ops take from.
-        modules: for each PyTorch module path its outputs, one for each time that it is called.
+        modules: for each PyTorch module path its outputs as ITensors, one for each time that it is called.
         facts: what a runner or decoder must know and a network can't say (task, names, strides …).
         profile: for each input its (min, opt, max) shapes.
     """
@@ -65,12 +66,12 @@ class Network:
         self.fold_bn = fold_bn
         self.builder = tensorrt.builder()
         self.trt = tensorrt.create_network(self.builder)
-        self.modules: dict[str, list[Tensor]] = {}
+        self.modules: dict[str, list[Any]] = {}
         self.facts: dict[str, Any] = {}
         self.profile: dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = {}
         self._names: dict[str, int] = {}
-        # Arrays that TensorRT reads until the engine is built. They belong to the definition and not to this object,
-        # which whoever goes on with the definition alone may have dropped.
+        # What TensorRT reads until the engine is built. It belongs to the definition and not to this object, which
+        # whoever goes on with the definition alone may have dropped.
         self._alive: list[Any] = []
         weakref.finalize(self.trt, self._alive.clear).atexit = False
 
@@ -126,7 +127,7 @@ class Network:
             x = self.root.emit("add_identity", x, suffix=f"{name}:identity")
         for module in self.modules.get(name, ()):  # a tensor's name is its own: the module's makes way
             if module.name == name:
-                module.trt.name = f"{name}:module"
+                module.name = f"{name}:module"
         x.trt.name = name
         if x.name != name:
             raise NetworkError(f"output {name}: {tensorrt.log.last_error()}")
@@ -147,15 +148,19 @@ class Network:
     def record(self, path: str, x: Tensor) -> Tensor:
         """Note that `x` is what the PyTorch module at `path` returns; gives `x` back."""
         calls = self.modules.setdefault(path, [])
-        calls.append(x)
+        calls.append(x.trt)  # not x, which knows this object: the two would outlive their last use
         return x
 
     def keep(self, array: NDArray[Any]) -> Any:
         """TensorRT Weights over `array`, which stays alive as long as the network."""
-        array = np.ascontiguousarray(array)
-        self._alive.append(array)
+        array = self.hold(np.ascontiguousarray(array))
         # By address: TensorRT's own conversion knows numpy's dtypes only, and not bfloat16.
         return tensorrt.module().Weights(tensorrt.dtype(array.dtype.name), array.ctypes.data, array.size)
+
+    def hold(self, owner: H) -> H:
+        """Let `owner`, whose memory TensorRT reads, live as long as the definition; gives it back."""
+        self._alive.append(owner)
+        return owner
 
     def _unique(self, name: str) -> str:
         """`name`, with #2, #3 … behind it from its second use on: a module that is called again."""
@@ -210,6 +215,10 @@ class Scope:
     def leave(self, *names: str) -> None:
         """Name weights of this module that the network leaves unused on purpose."""
         self.net.weights.leave(*(self.key(name) for name in names))
+
+    def leave_modules(self, *names: str) -> None:
+        """Name modules in this one all of whose weights the network leaves unused on purpose."""
+        self.net.weights.leave_under(*(self.key(name) for name in names))
 
     def error(self, text: str) -> NetworkError:
         """A NetworkError about this module."""

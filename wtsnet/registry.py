@@ -16,6 +16,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 from functools import cache, wraps
+from inspect import signature
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -114,18 +115,22 @@ class Block:
         name: such as "C3".
         function: `function(scope, x, *args)`, or `function(scope, [x, …], *args)` with `many`.
         scaled: whether its first argument is a number of output channels, to be scaled by the width.
-        deep: whether it takes the number of repeats as its second argument; else it is repeated itself.
+        deep: whether it takes the number of repeats itself, as its second argument (or a later one: a number counts
+            those before it); else it is repeated.
         many: whether it takes a list of inputs.
+        keywords: its keyword-only parameters: what it wants to know of the architecture (see `blocks.lists`).
     """
 
     name: str
     function: Callable[..., Any]
     scaled: bool = False
-    deep: bool = False
+    deep: bool | int = False
     many: bool = False
+    keywords: frozenset[str] = frozenset()
 
 
 M = TypeVar("M", Model, Block)
+T = TypeVar("T")
 _MODELS: dict[str, Model] = {}
 _BLOCKS: dict[str, Block] = {}
 
@@ -170,18 +175,24 @@ def model(
 
 
 def block(
-    name: str, *, scaled: bool = False, deep: bool = False, many: bool = False
-) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
-    """Register a block for architecture lists (see `Block`). What it returns is noted as its module's output."""
+    name: str, *, scaled: bool = False, deep: bool | int = False, many: bool = False
+) -> Callable[[Callable[..., T]], Callable[..., T]]:
+    """Register a block for architecture lists (see `Block`). What it returns is noted as its module's output; several
+    tensors as `path[0]`, `path[1]` …"""
 
-    def register(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def register(function: Callable[..., T]) -> Callable[..., T]:
         @wraps(function)
-        def recorded(s: Scope, *args: Any, **kwargs: Any) -> Tensor:
+        def recorded(s: Scope, *args: Any, **kwargs: Any) -> T:
             out = function(s, *args, **kwargs)
-            calls = s.net.modules.get(s.path)
-            return out if calls and calls[-1] is out else s.net.record(s.path, out)  # an op notes its own
+            several = isinstance(out, list | tuple)
+            for path, x in [(f"{s.path}[{i}]", x) for i, x in enumerate(out)] if several else [(s.path, out)]:
+                calls = s.net.modules.get(path)
+                if not calls or calls[-1] is not x.trt:  # an op notes its own
+                    s.net.record(path, x)
+            return out
 
-        _add("block", name, Block(name, recorded, scaled, deep, many), _BLOCKS)
+        keywords = frozenset(p.name for p in signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY)
+        _add("block", name, Block(name, recorded, scaled, deep, many, keywords), _BLOCKS)
         return recorded
 
     return register

@@ -35,6 +35,7 @@ class Weights:
         path: the .wts; None for a mapping.
         manifest: what lies beside the .wts; None where nothing does.
         facts: what the manifest tells of the architecture, with `bn_eps` by module path; empty without one.
+        usual_eps: of batch norms that the manifest does not tell of; None for what the definition says of each.
 
     Raises:
         WtsError, ManifestError: the .wts or its manifest can't be read, or the two are of different weights.
@@ -60,6 +61,7 @@ class Weights:
         self._prefix = "module." if self._values and all(key.startswith("module.") for key in self._values) else ""
         self._taken: set[str] = set()
         self.facts: Mapping[str, Any] = {}
+        self.usual_eps: float | None = None
         if self.manifest:
             self.facts = {**self.manifest.architecture, "bn_eps": self.manifest.bn_eps}
 
@@ -78,8 +80,9 @@ class Weights:
         return f"{self._prefix}{key}" in self._values
 
     def eps(self, path: str, default: float) -> float:
-        """The eps of the batch norm at `path`: the manifest's, else `default`."""
-        return float(self.facts.get("bn_eps", {}).get(f"{self._prefix}{path}", default))
+        """The eps of the batch norm at `path`: the manifest's, else the usual one of these weights, else `default`."""
+        usual = default if self.usual_eps is None else self.usual_eps
+        return float(self.facts.get("bn_eps", {}).get(f"{self._prefix}{path}", usual))
 
     def take(self, key: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
         """The weight `key` as a C-contiguous float32 array of `shape`. At most one entry of `shape` may be
@@ -105,6 +108,11 @@ class Weights:
     def leave(self, *keys: str) -> None:
         """Name weights that the definition leaves unused on purpose; those that are absent are ignored."""
         self._taken.update(keys)
+
+    def leave_under(self, *paths: str) -> None:
+        """Name modules all of whose weights the definition leaves unused on purpose."""
+        starts = tuple(f"{path}." for path in paths)
+        self._taken.update(key for key in self._names() if key.startswith(starts))
 
     def unused(self) -> list[str]:
         """The weights that were neither taken nor left on purpose, in file order."""

@@ -15,14 +15,20 @@ OBJECTS: dict[str, dict[str, str]] = {
         "profile": "IOptimizationProfile",
         "net.builder": "Builder",
     },
+    "wtsnet/cli/inspect.py": {"net.trt": "INetworkDefinition"},
     "wtsnet/network.py": {"net.trt": "INetworkDefinition", "x.trt": "ITensor", "out.trt": "ITensor"},
-    "wtsnet/reference/graph.py": {"network": "INetworkDefinition"},
-    "wtsnet/runtime/tensorrt.py": {
-        "engine": "ICudaEngine",
-        "self._engine": "ICudaEngine",
-        "self._execution": "IExecutionContext",
-        "runtime": "Runtime",
+    "wtsnet/onnxparser.py": {
+        "parser": "OnnxParser",
+        "error": "ParserError",
+        "net.trt": "INetworkDefinition",
+        "layer": "ILayer",
+        "tensor": "ITensor",
     },
+    "wtsnet/reference/graph.py": {"network": "INetworkDefinition"},
+    "wtsnet/summary.py": {"net.trt": "INetworkDefinition", "layer": "ILayer", "tensor": "ITensor"},
+    "wtsnet/runtime/ports.py": {"engine": "ICudaEngine"},
+    "wtsnet/runtime/slot.py": {"engine": "ICudaEngine", "self._execution": "IExecutionContext"},
+    "wtsnet/runtime/tensorrt.py": {"runtime": "Runtime"},
 }
 MODULES = ("trt", "module()", "tensorrt.module()")
 

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 import wtsnet
 from tests.small import TINY, lenet, lenet_file, tiny, tiny_file, yolo_file
+from tests.small_onnx import refused, relu
 from wtsnet.cli.options import late_progress, model_options, print_columns
 from wtsnet.errors import ModelError
 
@@ -90,7 +92,7 @@ def test_a_model_of_ones_own(cli: Callable[..., Any], here: Path, tmp_path: Path
         ("lenet -w lenet.wts --set batch=2", "--set: found 'batch=2', expected an option of the model"),
         ("yolov5s -w lenet.wts --set k=x", "yolov5s: k: found 'x', expected int as in 1000"),
         ("yolov5s -w lenet.wts --head all", "head: found 'all', expected one of topk, decoded, raw"),
-        ("yolov5 -w lenet.wts", "lenet.wts: yolov5 takes its architecture from the manifest"),
+        ("yolov5 -w lenet.wts", "lenet.wts: the architecture is taken from the manifest beside the .wts"),
         ("lenet -w other.wts", "other.wts: 1 of 11 weights were never used: extra"),
     ],
 )
@@ -150,3 +152,66 @@ def test_progress_is_late_and_keeps_out_of_a_file(
         for done in range(4):
             progress("Building", done, 3)
     assert "Building" in capsys.readouterr().err
+
+
+def test_an_onnx_file(cli: Callable[..., Any], here: Path) -> None:
+    relu(here / "net.onnx")
+    done = cli("build", "net.onnx", "--batch", "1:2:4", "--imgsz", "8x6", "--precision", "fp32")
+    assert (done.status, done.err) == (0, "")
+    assert done.out.splitlines()[1] == "x float32 [-1, 3, 8, 6] -> y float32 [-1, 3, 8, 6]"
+    manifest = wtsnet.load("net.plan").manifest
+    assert manifest.model == manifest.weights["file"] == "net.onnx"
+    assert manifest.options == {"batch": [1, 2, 4], "imgsz": [8, 6], "precision": "fp32"}
+    done = cli("build", "net.onnx", "-o", "b.plan", "--shape", "x=1x3x8x8:2x3x8X8:4x3x9x9")
+    assert done.out.splitlines()[1].startswith("x float32 [-1, 3, -1, -1] -> ")
+    assert wtsnet.load("b.plan").manifest.inputs[0]["max"] == [4, 3, 9, 9]
+    picture = here / "p.png"
+    Image.new("RGB", (8, 8)).save(picture)
+    done = cli("run", "net.plan", picture)
+    assert done.status == 2
+    assert done.err.splitlines()[-1].startswith(f"error: {here}/net.plan: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("none.onnx", "{here}/none.onnx: can't be read (No such file or directory)"),
+        ("empty.onnx", "{here}/empty.onnx: no ONNX file, or one that was cut short (it is empty)"),
+        ("net.onnx", "{here}/net.onnx: input x -1×3×-1×-1: axis 0 is dynamic and was given no size; give --batch and"),
+        ("net.onnx -w lenet.wts --batch 1", "{here}/net.onnx: found weights as well, expected none"),
+        (
+            "bad.onnx",
+            "{here}/bad.onnx: TensorRT's parser refuses it: node coin (Bernoulli): UNSUPPORTED_NODE; and 1 more",
+        ),
+        ("fixed.onnx --precision fp16", "{here}/fixed.onnx: precision: found 'fp16', expected fp32: the types in the"),
+        ("fixed.onnx --no-fold-bn", "{here}/fixed.onnx: fold_bn: found False, expected none: an ONNX file is taken"),
+        ("fixed.onnx --fold-bn", "{here}/fixed.onnx: fold_bn: found True, expected none"),
+        ("fixed.onnx --head raw", "{here}/fixed.onnx: head: found 'raw', expected none"),
+        ("fixed.onnx --set k=3", "{here}/fixed.onnx: k: found 3, expected none"),
+        ("fixed.onnx --set shapes=3", "--set: found 'shapes=3', expected an option of the model (shapes is none"),
+        ("fixed.onnx --batch 2", "{here}/fixed.onnx: batch: found 2, but the inputs are x 1×2"),
+        ("fixed.onnx --shape x=1", "{here}/fixed.onnx: shape of x: found (1,), expected 2 sizes"),
+        ("fixed.onnx --shape y=1x2", "{here}/fixed.onnx: shape: unknown input 'y' (it has x)"),
+        ("fixed.onnx --shape x", "--shape: found 'x', expected NAME=1x3x224x224, or NAME=MIN:OPT:MAX of such"),
+        ("fixed.onnx --shape =1x2", "--shape: found '=1x2', expected NAME="),
+        ("fixed.onnx --shape x=1x2:1x2", "--shape: found 'x=1x2:1x2', expected NAME="),
+        ("fixed.onnx --shape x=1xn", "--shape: found 'x=1xn', expected NAME="),
+        ("fixed.onnx --shape x=1x2 --shape x=1x2", "--shape: found 'x=1x2', but x has a shape already"),
+        (
+            "lenet -w lenet.wts --shape data=1x1x32x32",
+            "shapes: found {{'data': (1, 1, 32, 32)}}, but lenet takes batch",
+        ),
+    ],
+)
+def test_errors_about_onnx_files(fails: Callable[..., str], here: Path, arguments: str, message: str) -> None:
+    relu(here / "net.onnx")
+    relu(here / "fixed.onnx", (1, 2))
+    refused(here / "bad.onnx")
+    (here / "empty.onnx").touch()
+    assert fails("build", *arguments.split()).startswith(message.format(here=here))
+
+
+def test_shapes_by_their_spelling() -> None:
+    """A name may hold colons and equals signs: the shape is behind the last."""
+    made = model_options(None, None, None, None, None, None, ["in:0=1x2", "a=b=1:2:3"])
+    assert made == {"shapes": {"in:0": (1, 2), "a=b": ((1,), (2,), (3,))}}

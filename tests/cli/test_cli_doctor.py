@@ -123,7 +123,7 @@ def test_models(cli: Callable[..., Any]) -> None:
 def test_one_model(cli: Callable[..., Any]) -> None:
     lines = cli("models", "yolov5s6").out.splitlines()
     assert lines[0] == "yolov5s6: detect, weights as in ultralytics/yolov5 v6, v7, input images 3×1280×1280"
-    assert [line.split()[0] for line in lines[1:]] == ["head=topk", "k=1000"]
+    assert [line.split()[0] for line in lines[1:]] == ["head=topk", "k=1000", "cfg=", "scale="]
 
 
 def test_an_unknown_model(fails: Callable[..., str]) -> None:

@@ -10,6 +10,8 @@ import pytest
 
 import wtsnet
 from tests.small import lenet, lenet_file, yolo_file
+from tests.small_onnx import conv, refused
+from wtsnet.trt import flavour, version
 
 
 def test_a_wts_without_a_manifest(cli: Callable[..., Any], tmp_path: Path) -> None:
@@ -99,3 +101,44 @@ def test_a_folder_and_a_garbled_manifest(fails: Callable[..., str], tmp_path: Pa
     path = lenet_file(tmp_path)
     Path(f"{path}.yaml").write_text("x: [")
     assert fails("inspect", path).startswith(f"{path}.yaml: not YAML")
+
+
+def test_an_onnx_file(cli: Callable[..., Any], tmp_path: Path) -> None:
+    path = conv(tmp_path / "x.onnx", ("n", 3, "h", 8), external="x.data")
+    done = cli("inspect", path)
+    assert (done.status, done.err) == (0, "")
+    size = path.stat().st_size + (tmp_path / "x.data").stat().st_size
+    assert done.out.splitlines() == [
+        f"{path}: {size:,} bytes in 2 files, parsed by {flavour()} {version()}",
+        "input x: float32 n×3×h×8",
+        "output y: float32 -1×4×-1×6",
+        "weights: 108 values, 432 bytes",
+        "layers: 1",
+        "CONVOLUTION  1",
+    ]
+    full = cli("inspect", path, "--full").out.splitlines()
+    assert full[:4] == done.out.splitlines()[:4]
+    assert [line.split() for line in full[5:]] == [
+        ["layer", "kind", "outputs"],
+        ["conv", "CONVOLUTION", "float32", "-1×4×-1×6"],
+    ]
+
+
+def test_nodes_that_tensorrt_does_not_take(cli: Callable[..., Any], tmp_path: Path) -> None:
+    path = refused(tmp_path / "x.onnx")
+    done = cli("inspect", path)
+    assert (done.status, done.err) == (1, "")
+    assert done.out.splitlines()[0] == (f"{path}: {path.stat().st_size} bytes, refused by {flavour()} {version()}")
+    assert [line.split() for line in done.out.splitlines()[1:]] == [
+        ["node", "operator", "TensorRT's", "words"],
+        ["coin", "Bernoulli", "UNSUPPORTED_NODE"],
+        ["number", "2", "Unique", "UNSUPPORTED_NODE"],
+    ]
+
+
+def test_a_plan_of_an_onnx_file(cli: Callable[..., Any], tmp_path: Path) -> None:
+    wtsnet.build(str(conv(tmp_path / "x.onnx"))).save(tmp_path / "x.plan")
+    out = cli("inspect", tmp_path / "x.plan").out
+    assert out.startswith("plan of x.onnx: ")
+    assert "weights: x.onnx (sha256 " in out
+    assert out.endswith("output y: float32 1×4×6×6\ndecode: {task: none}\n")

@@ -23,7 +23,7 @@ START = [sys.executable, "-c", "from wtsnet.cli import main; main()"]
 
 
 def test_the_commands_are_those_of_the_readme() -> None:
-    assert NAMES == ["models", "export", "inspect", "build", "run", "verify", "doctor"]
+    assert NAMES == ["models", "export", "inspect", "build", "run", "verify", "compare", "doctor"]
 
 
 def test_help_lists_the_commands(cli: Callable[..., Any]) -> None:
@@ -65,7 +65,8 @@ def test_no_command_shows_the_help(cli: Callable[..., Any]) -> None:
     [
         (["bild"], "No such command 'bild'"),
         (["build"], "Missing argument 'MODEL'"),
-        (["build", "lenet"], "Missing option '--weights' / '-w'"),
+        (["build", "lenet"], "lenet: found no weights, expected a .wts file (--weights) or a mapping"),
+        (["compare", "x.onnx"], "Missing argument 'B'"),
         (["build", "lenet", "-w", "x", "--nonsense"], "No such option: --nonsense"),
         (["build", "lenet", "-w", "x", "--level", "9"], "Invalid value for '--level': "),
         (["run", "x.plan"], "Missing argument 'IMAGE"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from wtsnet.cli.build import build
+from wtsnet.cli.compare import compare
 from wtsnet.cli.doctor import doctor
 from wtsnet.cli.export import export
 from wtsnet.cli.inspect import inspect
@@ -20,7 +21,7 @@ from wtsnet.errors import WtsnetError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-COMMANDS: tuple[Callable[..., Any], ...] = (models, export, inspect, build, run, verify, doctor)
+COMMANDS: tuple[Callable[..., Any], ...] = (models, export, inspect, build, run, verify, compare, doctor)
 
 
 def main() -> None:

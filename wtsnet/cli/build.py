@@ -14,28 +14,34 @@ from wtsnet.cli.options import (
     FoldBn,
     Head,
     ImageSize,
-    ModelName,
     Precision,
     Set,
+    Shape,
     late_progress,
     model_options,
 )
 from wtsnet.errors import EngineError
 from wtsnet.manifest import manifest_path
+from wtsnet.onnxfile import is_onnx
 from wtsnet.registry import split
 
 
 def build(
-    model: ModelName,
-    weights: Annotated[Path, typer.Option("--weights", "-w", help="The .wts.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A model's name, FILE.py:NAME for one of yours, or an .onnx file.")
+    ],
+    weights: Annotated[
+        Path | None, typer.Option("--weights", "-w", help="The .wts; none for an .onnx file.", show_default=False)
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The plan to write.", show_default="MODEL.plan")
     ] = None,
-    batch: Batch = "1",
+    batch: Batch = None,
     imgsz: ImageSize = None,
-    precision: Precision = "fp32",
+    shape: Shape = None,
+    precision: Precision = None,
     head: Head = None,
-    fold_bn: FoldBn = True,
+    fold_bn: FoldBn = None,
     target: Annotated[
         str | None,
         typer.Option(help="The GPUs to build for, as in sm89 or sm86,sm89.", show_default="TensorRT's own choice"),
@@ -50,11 +56,11 @@ def build(
     ] = None,
     set_: Set = None,
 ) -> None:
-    """Build a plan from a .wts, and write a manifest beside it. With TensorRT-RTX this needs no GPU.
+    """Build a plan from a .wts or an .onnx file, and write a manifest beside it. With TensorRT-RTX this needs no GPU.
 
     Example: wtsnet build yolov5s -w yolov5s.wts --precision fp16 --target sm89
     """
-    plan = out or Path(f"{split(model)[1]}.plan")
+    plan = out or Path(f"{Path(model).stem if is_onnx(model) else split(model)[1]}.plan")
     if not plan.absolute().parent.is_dir():
         raise EngineError(f"{plan}: can't be written (there is no folder {plan.parent})")
     began = perf_counter()
@@ -68,7 +74,7 @@ def build(
             workspace=workspace,
             level=level,
             progress=progress,
-            **model_options(batch, imgsz, precision, head, fold_bn, set_),
+            **model_options(batch, imgsz, precision, head, fold_bn, set_, shape),
         )
     engine.save(plan)
     manifest = engine.manifest

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 import yaml
 
+from wtsnet import trt as tensorrt
 from wtsnet.cli.options import print_columns
 from wtsnet.errors import ManifestError
 from wtsnet.files import sha256
 from wtsnet.manifest import PlanManifest, WeightsManifest, manifest_path, read_manifest
+from wtsnet.onnxfile import OnnxFile, is_onnx
+from wtsnet.onnxparser import parse
+from wtsnet.summary import layers, shape_text
 from wtsnet.wts import read_wts
 
 if TYPE_CHECKING:
@@ -19,17 +24,20 @@ if TYPE_CHECKING:
 
 
 def inspect(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .wts, a manifest (.yaml) or a plan.")],
-    full: Annotated[bool, typer.Option("--full", help="Every entry, not only the first ones.")] = False,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .wts, a manifest (.yaml), a plan or an .onnx file.")],
+    full: Annotated[bool, typer.Option("--full", help="Every entry or layer, not only the first ones.")] = False,
 ) -> None:
-    """Say what a .wts, a manifest or a plan holds. A plan is described by its manifest: no GPU is needed.
+    """Say what a .wts, a manifest, a plan or an .onnx file holds. A plan is described by its manifest: no GPU is
+    needed. An ONNX file is as TensorRT's parser takes it; exit 1 where that refuses a node.
 
     Example: wtsnet inspect yolov5s.wts
     """
     if not file.exists():
         raise ManifestError(f"{file}: no such file")
     beside = manifest_path(file)
-    if file.suffix in (".yaml", ".yml"):
+    if is_onnx(file):
+        _show_onnx(OnnxFile(file), full)
+    elif file.suffix in (".yaml", ".yml"):
         _show(read_manifest(file), full)
     elif beside.exists() and isinstance(manifest := read_manifest(beside), PlanManifest):
         _show(manifest, full)
@@ -39,6 +47,29 @@ def inspect(
         raise ManifestError(f"{beside}: not there, and a plan without its manifest can't be described")
     else:
         _show_wts(file, full)
+
+
+def _show_onnx(file: OnnxFile, full: bool) -> None:
+    net, refused = parse(file)
+    others = f" in {1 + len(file.external)} files" if file.external else ""
+    by = f"{tensorrt.flavour()} {tensorrt.version()}"
+    print(f"{file.path}: {file.size:,} bytes{others}, {'refused' if refused else 'parsed'} by {by}")
+    if refused:
+        print_columns([("node", "operator", "TensorRT's words"), *((one.node, one.op, one.reason) for one in refused)])
+        raise typer.Exit(1)
+    for kind, count, get in (
+        ("input", net.trt.num_inputs, net.trt.get_input),
+        ("output", net.trt.num_outputs, net.trt.get_output),
+    ):
+        for tensor in map(get, range(count)):
+            print(f"{kind} {tensor.name}: {tensorrt.dtype_name(tensor.dtype)} {shape_text(tensor)}")
+    found = list(layers(net))
+    print(f"weights: {sum(one.values for one in found):,} values, {sum(one.bytes for one in found):,} bytes")
+    print(f"layers: {len(found):,}")
+    if full:
+        print_columns([("layer", "kind", "outputs"), *((one.name, one.kind, one.outputs) for one in found)])
+    else:
+        print_columns([(kind, f"{count:,}") for kind, count in Counter(one.kind for one in found).most_common()])
 
 
 def _show_wts(file: Path, full: bool) -> None:

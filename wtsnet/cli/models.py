@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from wtsnet.registry import Model, find
 from wtsnet.registry import models as registered
@@ -22,7 +22,9 @@ def models(
     if name is not None:
         _one(find(name))
         return
-    table = Table("family", "variants", "task", "input", "upstream", box=None, pad_edge=False)
+    longest = max(map(len, registered()))  # no name is broken, so that it can be found and copied
+    columns = ("family", Column("variants", min_width=longest), "task", "input", "upstream")
+    table = Table(*columns, box=None, pad_edge=False)
     families: dict[str, list[Model]] = {}
     for model in registered().values():
         families.setdefault(model.family, []).append(model)

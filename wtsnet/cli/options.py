@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from wtsnet.builder import build
+from wtsnet.compare import compare
 from wtsnet.definition import define
 from wtsnet.errors import ModelError
 from wtsnet.verify import verify
@@ -21,35 +22,64 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="A model's name, or FILE.py:NAME for one of yours.")]
-Batch = Annotated[str, typer.Option(metavar="N|MIN:OPT:MAX", help="The batch: fixed, or a range.")]
+Batch = Annotated[
+    str | None, typer.Option(metavar="N|MIN:OPT:MAX", help="The batch: fixed, or a range.", show_default="1")
+]
 ImageSize = Annotated[
     str | None,
     typer.Option(metavar="N|HxW", help="The picture size in pixels; each number may be MIN:OPT:MAX."),
 ]
-Precision = Annotated[str, typer.Option(metavar="fp32|fp16|bf16", help="What the layers compute in.")]
+Shape = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=SHAPE",
+        help="An input's shape in an ONNX file, as in x=1x3x8x8, or MIN:OPT:MAX of such; may be given several times.",
+    ),
+]
+Precision = Annotated[
+    str | None,
+    typer.Option(metavar="fp32|fp16|bf16", help="What the layers compute in.", show_default="fp32"),
+]
 Head = Annotated[str | None, typer.Option(metavar="topk|decoded|raw", help="What leaves a detector's network.")]
-FoldBn = Annotated[bool, typer.Option(help="Multiply batch norms into the convolutions before them.")]
+FoldBn = Annotated[
+    bool | None,
+    typer.Option(
+        "--fold-bn/--no-fold-bn", help="Multiply batch norms into the convolutions before them.", show_default="fold-bn"
+    ),
+]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Another option of the model, as in k=300.")
 ]
 
 
-# What is no option of a model: the parameters that building and verifying have for every model, and --head.
-_OWN = {name for function in (define, build, verify) for name in signature(function).parameters} | {"head"}
+# What is no option of a model: the parameters that these functions have for every model, and --head.
+_OWN = {
+    name
+    for function in (define, build, verify, compare)
+    for name, parameter in signature(function).parameters.items()
+    if parameter.kind is not parameter.POSITIONAL_ONLY
+} | {"head"}
 
 
 def model_options(
-    batch: str | None, imgsz: str | None, precision: str, head: str | None, fold_bn: bool, set_: list[str] | None
+    batch: str | None,
+    imgsz: str | None,
+    precision: str | None,
+    head: str | None,
+    fold_bn: bool | None,
+    set_: list[str] | None,
+    shape: list[str] | None = None,
 ) -> dict[str, Any]:
-    """The options of `wtsnet.define`, from their spelling on the command line."""
-    options: dict[str, Any] = {"precision": precision, "fold_bn": fold_bn}
+    """The options of `wtsnet.define` that are given, from their spelling on the command line."""
+    known = {"precision": precision, "fold_bn": fold_bn, "head": head}
+    options: dict[str, Any] = {name: value for name, value in known.items() if value is not None}
+    if shape:
+        options["shapes"] = _shapes(shape)
     if batch is not None:
         options["batch"] = _range("batch", batch)
     if imgsz is not None:
         sizes = tuple(_range("imgsz", size) for size in imgsz.lower().split("x"))
         options["imgsz"] = sizes[0] if len(sizes) == 1 else sizes
-    if head is not None:
-        options["head"] = head
     for pair in set_ or ():
         name, separator, value = pair.partition("=")
         if not separator:
@@ -61,6 +91,23 @@ def model_options(
         except yaml.YAMLError:
             raise ModelError(f"--set: found {pair!r}, expected a plain value such as {name}=300") from None
     return options
+
+
+def _shapes(texts: list[str]) -> dict[str, tuple[Any, ...]]:
+    """The shape of each input, or its (min, opt, max) shapes."""
+    shapes: dict[str, tuple[Any, ...]] = {}
+    for text in texts:
+        name, _, shape = text.rpartition("=")
+        try:
+            three = tuple(tuple(int(size) for size in one.lower().split("x")) for one in shape.split(":"))
+        except ValueError:
+            three = ()
+        if not name or len(three) not in (1, 3):
+            raise ModelError(f"--shape: found {text!r}, expected NAME=1x3x224x224, or NAME=MIN:OPT:MAX of such")
+        if name in shapes:
+            raise ModelError(f"--shape: found {text!r}, but {name} has a shape already")
+        shapes[name] = three[0] if len(three) == 1 else three
+    return shapes
 
 
 def _range(name: str, text: str) -> int | tuple[int, ...]:
