@@ -31,9 +31,11 @@ KNOWS: dict[str, tuple[str, ...]] = {
     "wtsnet/onnxfile.py": ("wtsnet.errors", "wtsnet.files", "wtsnet.weights"),
     "wtsnet/dtypes.py": (),
     "wtsnet/reference/": ("wtsnet.dtypes", "wtsnet.errors", "wtsnet.reference"),
-    "wtsnet/decode/": ("wtsnet.errors", "wtsnet.decode", "wtsnet.files", "wtsnet.placement", "wtsnet.preprocess"),
+    "wtsnet/decode/": ("wtsnet.errors", "wtsnet.decode", "wtsnet.files", "wtsnet.pictures", "wtsnet.placement"),
     "wtsnet/placement.py": (),
-    "wtsnet/preprocess.py": ("wtsnet.errors", "wtsnet.placement"),
+    "wtsnet/values.py": ("wtsnet.errors",),
+    "wtsnet/pictures.py": ("wtsnet.errors", "wtsnet.placement", "wtsnet.values"),
+    "wtsnet/preprocess.py": ("wtsnet.errors", "wtsnet.pictures", "wtsnet.placement", "wtsnet.values"),
     "wtsnet/trt.py": ("wtsnet.dtypes", "wtsnet.errors"),
     "wtsnet/ops/": ("wtsnet.dims", "wtsnet.errors", "wtsnet.network", "wtsnet.ops", "wtsnet.trt"),
     "models/": (

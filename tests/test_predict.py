@@ -13,8 +13,8 @@ import wtsnet
 from tests.small import lenet, tiny, tiny_file, yolo_file
 from wtsnet.decode.boxes import Detections
 from wtsnet.errors import ManifestError, ModelError
+from wtsnet.pictures import letterbox
 from wtsnet.predict import Predictor
-from wtsnet.preprocess import letterbox
 
 
 class Spy:

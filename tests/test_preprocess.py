@@ -15,10 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from wtsnet.errors import ImageError, ManifestError, ModelError
-from wtsnet.placement import Letterbox, Stretch
-from wtsnet.preprocess import (
+from wtsnet.pictures import (
     Picture,
-    Preprocess,
     center_crop_resize,
     grayscale,
     letterbox,
@@ -28,6 +26,8 @@ from wtsnet.preprocess import (
     stretch,
     to_input,
 )
+from wtsnet.placement import Letterbox, Stretch
+from wtsnet.preprocess import Preprocess
 
 GRAY = {"kind": "gray", "size": 1}
 sides = st.integers(1, 300)
@@ -348,6 +348,29 @@ def test_grayscale_is_torchvisions(transforms: Any) -> None:
 
 
 class TestPreprocess:
+    def test_pixels(self) -> None:
+        images = [picture(50, 100), picture(30, 20)]
+        batch, _ = Preprocess("letterbox", (64, 96), dtype="uint8")(images)
+        wanted = np.stack([letterbox(image, (64, 96))[0] for image in images])
+        assert batch.dtype == np.uint8
+        np.testing.assert_array_equal(batch, wanted)
+        other, _ = Preprocess("letterbox", (64, 96), dtype="uint8", order="BGR")(images)
+        np.testing.assert_array_equal(other, wanted[..., ::-1])
+        assert other.flags.c_contiguous
+
+    def test_blue_first(self) -> None:
+        rgb, _ = Preprocess("crop", (24, 24), resize=32)(picture(50, 60))
+        bgr, _ = Preprocess("crop", (24, 24), resize=32, order="BGR")(picture(50, 60))
+        np.testing.assert_array_equal(bgr, rgb[:, ::-1])
+
+    @pytest.mark.parametrize(
+        ("key", "value"), [("scale", 1.0), ("mean", [0, 0, 0]), ("std", [1, 1, 1]), ("layout", "NHWC")]
+    )
+    def test_what_the_network_does_is_refused(self, key: str, value: Any) -> None:
+        data = {"kind": "letterbox", "size": 64, "dtype": "uint8", key: value}
+        with pytest.raises(ManifestError, match=f"preprocess: {key} has no meaning for dtype 'uint8'"):
+            Preprocess.from_dict(data)
+
     def test_letterbox(self) -> None:
         images = [picture(50, 100), picture(30, 20)]
         batch, geometry = Preprocess("letterbox", (64, 96), fill=0)(images)
@@ -388,6 +411,7 @@ class TestPreprocess:
             {"kind": "letterbox", "size": 640},
             {"kind": "crop", "size": 224, "resize": 232, "mean": [0.1, 0.2, 0.3], "std": [1, 2, 3]},
             {"kind": "stretch", "size": [288, 800], "interpolation": "bicubic"},
+            {"kind": "letterbox", "size": 640, "dtype": "uint8", "order": "BGR"},
             {"kind": "gray", "size": [28, 28], "mean": [0.13], "std": [0.3], "scale": 1},
         ],
     )
@@ -403,6 +427,8 @@ class TestPreprocess:
             "kind": "letterbox",
             "size": [640, 640],
             "fill": 114,
+            "dtype": "float32",
+            "order": "RGB",
             "scale": 255.0,
             "layout": "NCHW",
         }

@@ -23,8 +23,9 @@ from wtsnet.checkpoint import export
 from wtsnet.decode.boxes import Detections
 from wtsnet.decode.draw import draw, save_image
 from wtsnet.errors import VerifyError
+from wtsnet.pictures import read_image
 from wtsnet.predict import Predictor
-from wtsnet.preprocess import Preprocess, read_image
+from wtsnet.preprocess import Preprocess
 from wtsnet.verify import verify
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ import wtsnet
 from tools.digits_data import SIZE, held_out
 from wtsnet.checkpoint import export
 from wtsnet.decode.boxes import detections_from_predictions
-from wtsnet.preprocess import to_input
+from wtsnet.pictures import to_input
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -13,7 +13,8 @@ import numpy as np
 
 from wtsnet.dtypes import numpy_dtype
 from wtsnet.errors import VerifyError, nearest
-from wtsnet.preprocess import Preprocess, read_image
+from wtsnet.pictures import read_image
+from wtsnet.preprocess import Preprocess
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,6 +9,7 @@ from wtsnet.errors import ModelError
 from wtsnet.network import Network, Tensor
 from wtsnet.onnxfile import OnnxFile, is_onnx
 from wtsnet.onnxparser import define_onnx
+from wtsnet.pixels import add_picture, told
 from wtsnet.registry import find
 from wtsnet.weights import Weights
 
@@ -28,6 +29,7 @@ def define(
     imgsz: int | tuple[Range, Range] | tuple[int, int, int] | None = None,
     precision: str | None = None,
     fold_bn: bool | None = None,
+    input: str | None = None,
     shapes: Mapping[str, Shape] | None = None,
     **options: Any,
 ) -> Network:
@@ -45,6 +47,9 @@ def define(
         precision: "fp32" (where it is None), "fp16" or "bf16". Inputs and outputs stay float32. Of an .onnx file what
             it has.
         fold_bn: whether batch norms are multiplied into the convolutions before them, as they are where it is None.
+        input: "float32" (where it is None): what `Preprocess` makes of pictures, (N, C, H, W). "uint8", "uint8-bgr":
+            pixels, (N, H, W, C), which the network itself scales and normalizes; a quarter of the bytes. Of an .onnx
+            file what it has.
         shapes: for an .onnx file alone, by an input's name its shape, or its (min, opt, max) shapes.
         options: the model's own, such as `head="decoded"`.
 
@@ -55,7 +60,7 @@ def define(
     """
     if file := _onnx(model, weights):
         return define_onnx(
-            file, batch=batch, imgsz=imgsz, shapes=shapes, precision=precision, fold_bn=fold_bn, **options
+            file, batch=batch, imgsz=imgsz, shapes=shapes, precision=precision, fold_bn=fold_bn, input=input, **options
         )
     entry = find(model)
     if shapes is not None:
@@ -68,7 +73,8 @@ def define(
     config = entry.configure(net.weights, options)
     image = entry.image_of(config)
     height, width = _sizes(model, image, imgsz)
-    x = net.input(image.name, (size_range("batch", 1 if batch is None else batch), image.channels, height, width))
+    kind = "float32" if input is None else input
+    x = add_picture(net, image, size_range("batch", 1 if batch is None else batch), height, width, kind)
     for name, output in entry.add_to(net.root, net.root.compute(x), config).items():
         if isinstance(output, Tensor) and output.dtype in ("float16", "bfloat16"):
             output = net.root.cast(output, "float32")
@@ -76,7 +82,7 @@ def define(
     net.weights.check_used()
     net.facts |= {
         "task": entry.task,
-        "preprocess": _preprocess(image, net.profile[image.name][1][2:]),
+        "preprocess": told(_preprocess(image, net.picture_sizes()[1]), kind),
         "names": [str(name) for name in net.weights.facts.get("names", ())],
     }
     return net

@@ -44,9 +44,14 @@ class Driver:
     gpus: tuple[Gpu, ...] = ()
 
 
+def library() -> str:
+    """The file name of the driver's library, libcuda."""
+    return "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+
+
 def driver() -> Driver:
     """What the driver says now. Nothing is cached: a device may disappear."""
-    name = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+    name = library()
     try:
         cuda = ctypes.CDLL(name)
     except OSError:

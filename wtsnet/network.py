@@ -133,6 +133,13 @@ class Network:
             raise NetworkError(f"output {name}: {tensorrt.log.last_error()}")
         self.trt.mark_output(x.trt)
 
+    def picture_sizes(self) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+        """The (min, opt, max) (height, width) of the first input, (N, C, H, W), or (N, H, W, C) where it is uint8."""
+        pixels = self.trt.get_input(0).dtype == tensorrt.dtype("uint8")
+        first = 1 if pixels else 2
+        low, opt, high = ((shape[first], shape[first + 1]) for shape in next(iter(self.profile.values())))
+        return low, opt, high
+
     def inputs(self) -> list[Input]:
         """The inputs, as a plan's manifest has them."""
         found: list[Input] = []

@@ -12,7 +12,7 @@ from PIL import Image
 from wtsnet.decode.boxes import Detections
 from wtsnet.decode.draw import class_color, draw, save_image
 from wtsnet.errors import ImageError, ManifestError
-from wtsnet.preprocess import read_image
+from wtsnet.pictures import read_image
 
 Picture = npt.NDArray[np.uint8]
 NAMES = ["temple", "tree"]

@@ -11,7 +11,7 @@ import torch
 
 from tests.upstream.yolov5 import yolov5_package
 from wtsnet.decode.boxes import Detections, detections_from_predictions, yolov5_raw
-from wtsnet.preprocess import letterbox
+from wtsnet.pictures import letterbox
 
 Array = npt.NDArray[Any]
 ANCHORS = np.array(

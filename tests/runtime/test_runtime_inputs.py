@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Any
 
@@ -13,9 +14,10 @@ import wtsnet
 from tests.small import lenet
 from wtsnet import runtime
 from wtsnet.device import Driver, Gpu
+from wtsnet.dtypes import numpy_dtype
 from wtsnet.errors import RunnerError
 from wtsnet.manifest import Input
-from wtsnet.runtime import check_inputs
+from wtsnet.runtime.inputs import Inputs
 
 
 def spec(name: str = "x", dtype: str = "float32", low: list[int] | None = None, high: list[int] | None = None) -> Input:
@@ -25,7 +27,8 @@ def spec(name: str = "x", dtype: str = "float32", low: list[int] | None = None, 
 
 
 def check(value: Any, dtype: str = "float32", **sizes: Any) -> np.ndarray[Any, Any]:
-    return check_inputs({"x": spec(dtype=dtype, **sizes)}, {"x": value})["x"]
+    array: np.ndarray[Any, Any] = Inputs([spec(dtype=dtype, **sizes)], {}).checked({"x": value})["x"]
+    return array
 
 
 SIX = np.arange(6, dtype=np.float32).reshape(2, 3)
@@ -100,20 +103,39 @@ def test_values_that_do_not_fit(value: Any, message: str) -> None:
 def test_the_profile_bounds_dynamic_sizes() -> None:
     for batch in (1, 2, 4):
         assert check(np.zeros((batch, 3)), low=[1, 3], high=[4, 3]).shape == (batch, 3)
-    for batch in (0, 5):
-        with pytest.raises(RunnerError, match=rf"found shape \({batch}, 3\), expected \(1\.\.4, 3\)"):
-            check(np.zeros((batch, 3)), low=[1, 3], high=[4, 3])
+    for shape in ((0, 3), (2, 4), (2, 3, 1)):
+        with pytest.raises(RunnerError, match=rf"found shape {re.escape(str(shape))}, expected \(1\.\.4, 3\)"):
+            check(np.zeros(shape), low=[1, 3], high=[4, 3])
+    assert check(np.zeros((5, 3)), low=[1, 3], high=[4, 3]).shape == (5, 3), "it can be cut"
 
 
 def test_names() -> None:
-    specs = {"images": spec("images"), "scale": spec("scale", "int32", [1], [4])}
+    inputs = Inputs([spec("images"), spec("scale", "int32", [1], [4])], {})
     takes = r"\(the engine takes images float32 \(2, 3\), scale int32 \(1\.\.4\)\)"
     with pytest.raises(RunnerError, match=rf"^input 'image': unknown; did you mean 'images'\? {takes}$"):
-        check_inputs(specs, {"image": SIX})
+        inputs.checked({"image": SIX})
     with pytest.raises(RunnerError, match=rf"^input 'scale': missing {takes}$"):
-        check_inputs(specs, {"images": SIX})
-    made = check_inputs(specs, {"scale": [1, 2], "images": SIX})
+        inputs.checked({"images": SIX})
+    with pytest.raises(RunnerError, match=r"^inputs: found ndarray, expected a mapping by name \(images float32"):
+        inputs.checked(SIX)  # type: ignore[arg-type]  # as someone would
+    made = inputs.checked({"scale": [1, 2], "images": SIX})
     assert list(made) == ["images", "scale"]
+
+
+def test_a_scalar_stays_one() -> None:
+    scalar = Inputs([{"name": "x", "dtype": "float32", "shape": [], "min": [], "opt": [], "max": []}], {})
+    assert scalar.checked({"x": 2})["x"].shape == ()
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float8_e4m3fn"])
+def test_dtypes_of_ml_dtypes(dtype: str) -> None:
+    for value in (SIX, SIX.astype(numpy_dtype(dtype)), torch.from_numpy(SIX).to(getattr(torch, dtype))):
+        made = check(value, dtype)
+        assert made.dtype == numpy_dtype(dtype)
+        np.testing.assert_array_equal(made.astype(np.float32), SIX)
+    assert check(SIX.astype(numpy_dtype(dtype))).dtype == np.float32
+    with pytest.raises(RunnerError, match=f"found {dtype}, which int32 can't hold"):
+        check(SIX.astype(numpy_dtype(dtype)), "int32")
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +167,8 @@ def test_tensorrt_without_a_gpu_is_one_clear_line(engine: wtsnet.Engine, monkeyp
     with pytest.raises(RunnerError) as caught:
         engine.runner("tensorrt")
     assert str(caught.value) == (
-        "the plan can't run here: no CUDA device; runner('reference') executes the network with torch"
+        "the plan can't run here: no CUDA device; runner('reference') executes the network with torch "
+        "(to run the plan, see that nvidia-smi lists a GPU and that CUDA_VISIBLE_DEVICES does not hide it)"
     )
 
 
@@ -155,6 +178,10 @@ def test_kinds_and_options_that_are_none(engine: wtsnet.Engine, monkeypatch: pyt
         engine.runner("trt")
     with pytest.raises(RunnerError, match=r"unknown option 'devise'; did you mean 'device'\? \(the reference runner"):
         engine.runner("reference", devise="cpu")
+    with pytest.raises(
+        RunnerError, match=r"unknown option 'graph' \(the reference runner, which was taken because no "
+    ):
+        engine.runner(graph=True)
     for device in ("tpu", "cuda:99", "cuda"):
         with pytest.raises(RunnerError, match=f"device: found '{device}', expected cpu or a cuda device"):
             engine.runner("reference", device=device)
@@ -169,10 +196,10 @@ def test_no_torch_is_one_clear_line(engine: wtsnet.Engine, monkeypatch: pytest.M
 
 
 def test_the_reference_runner_keeps_to_the_profile(engine: wtsnet.Engine) -> None:
-    with engine.runner("reference") as runner:  # type: ignore[attr-defined]  # both runners are context managers
+    with engine.runner("reference") as runner:
         assert runner(data=np.zeros((2, 1, 32, 32)))["prob"].shape == (2, 10)
         with pytest.raises(RunnerError, match=r"expected \(1\.\.2, 1, 32, 32\)"):
-            runner(data=np.zeros((3, 1, 32, 32)))
+            runner(data=np.zeros((2, 1, 32, 33)))
         result = runner(data=np.zeros((1, 1, 32, 32)))
         assert {name: array.dtype.name for name, array in result.items()} == {"prob": "float32"}
     with pytest.raises(RunnerError, match="closed"):
@@ -183,3 +210,23 @@ def test_two_runners_of_one_engine(engine: wtsnet.Engine) -> None:
     a, b = engine.runner("reference"), engine.runner("reference")
     a.close()
     assert b(data=np.zeros((1, 1, 32, 32)))["prob"].shape == (1, 10)
+
+
+def test_the_reference_runner_is_used_as_the_other(engine: wtsnet.Engine) -> None:
+    images = np.random.default_rng(0).random((5, 1, 32, 32), np.float32)
+    with engine.runner("reference", device="cpu") as runner:
+        one_by_one = np.concatenate([runner(data=image[None])["prob"] for image in images])
+        whole = runner(data=images)["prob"]
+        np.testing.assert_allclose(whole, one_by_one, rtol=1e-5)
+        np.testing.assert_array_equal(runner.submit(data=images).result()["prob"], whole)
+        outputs = list(runner.stream({"data": image[None]} for image in images))
+        np.testing.assert_array_equal(np.concatenate([output["prob"] for output in outputs]), one_by_one)
+        frame = runner.empty("data", (2, 1, 32, 32))
+        assert (frame.shape, frame.dtype) == ((2, 1, 32, 32), np.dtype(np.float32))
+        with pytest.raises(RunnerError, match="input 'date': unknown; did you mean 'data'"):
+            runner.empty("date", (1,))
+        stats = runner.stats()
+        assert stats.compute.count == stats.total.count == 16, "5 alone, twice 5 in 3 pieces, 5 streamed"
+        assert stats.total.seconds >= stats.compute.seconds > 0
+    with pytest.raises(RunnerError, match="closed"):
+        runner.submit(data=images)

@@ -14,6 +14,7 @@ from wtsnet.cli.options import (
     FoldBn,
     Head,
     ImageSize,
+    Input,
     Precision,
     Set,
     Shape,
@@ -40,6 +41,7 @@ def build(
     imgsz: ImageSize = None,
     shape: Shape = None,
     precision: Precision = None,
+    input: Input = None,
     head: Head = None,
     fold_bn: FoldBn = None,
     target: Annotated[
@@ -74,7 +76,7 @@ def build(
             workspace=workspace,
             level=level,
             progress=progress,
-            **model_options(batch, imgsz, precision, head, fold_bn, set_, shape),
+            **model_options(batch, imgsz, precision, head, fold_bn, set_, shape, input),
         )
     engine.save(plan)
     manifest = engine.manifest

@@ -40,6 +40,15 @@ Precision = Annotated[
     str | None,
     typer.Option(metavar="fp32|fp16|bf16", help="What the layers compute in.", show_default="fp32"),
 ]
+Input = Annotated[
+    str | None,
+    typer.Option(
+        "--input",
+        metavar="float32|uint8|uint8-bgr",
+        help="What pictures come as: prepared, or as pixels (N, H, W, C) that the network prepares.",
+        show_default="float32",
+    ),
+]
 Head = Annotated[str | None, typer.Option(metavar="topk|decoded|raw", help="What leaves a detector's network.")]
 FoldBn = Annotated[
     bool | None,
@@ -69,9 +78,10 @@ def model_options(
     fold_bn: bool | None,
     set_: list[str] | None,
     shape: list[str] | None = None,
+    input: str | None = None,
 ) -> dict[str, Any]:
     """The options of `wtsnet.define` that are given, from their spelling on the command line."""
-    known = {"precision": precision, "fold_bn": fold_bn, "head": head}
+    known = {"precision": precision, "fold_bn": fold_bn, "head": head, "input": input}
     options: dict[str, Any] = {name: value for name, value in known.items() if value is not None}
     if shape:
         options["shapes"] = _shapes(shape)

@@ -13,8 +13,8 @@ from wtsnet.decode.classes import class_name
 from wtsnet.decode.draw import draw, save_image
 from wtsnet.engine import load
 from wtsnet.errors import ImageError
+from wtsnet.pictures import read_image
 from wtsnet.predict import Predictor
-from wtsnet.preprocess import read_image
 
 if TYPE_CHECKING:
     from wtsnet.decode.classes import ClassScore

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
 from wtsnet import trt
 from wtsnet.device import driver
 from wtsnet.errors import RunnerError, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from concurrent.futures import Future
 
     from numpy.typing import NDArray
+    from typing_extensions import Self
 
     from wtsnet.engine import Engine
-    from wtsnet.manifest import Input
+    from wtsnet.runtime.stats import Stats
 
 KINDS = ("auto", "tensorrt", "reference")
 
 
 class Runner(Protocol):
-    """Executes an engine.
+    """Executes an engine. `with engine.runner() as runner:` frees it at the end.
 
     Attributes:
         kind: "tensorrt" or "reference".
@@ -32,114 +32,105 @@ class Runner(Protocol):
     kind: str
     reason: str
 
-    def __call__(self, **inputs: Any) -> dict[str, NDArray[Any]]:
-        """The outputs by name, for arrays by input name.
+    def __call__(self, **inputs: Any) -> dict[str, Any]:
+        """The outputs by name, for arrays by input name, from any thread.
 
         Raises:
             RunnerError: an input is missing, unknown, or of a shape or dtype that the engine does not take.
         """
 
+    def run(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """The same for a mapping of inputs."""
+
+    def submit(self, **inputs: Any) -> Future[dict[str, Any]]:
+        """The same on another thread. The inputs must stay as they are until the future has its outputs."""
+
+    def stream(self, frames: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+        """The outputs of each frame, in order; several frames are on their way at once."""
+
+    def empty(self, name: str, shape: Sequence[int]) -> NDArray[Any]:
+        """An uninitialized array of an input's dtype, in the memory from which the runner takes it fastest."""
+
+    def stats(self) -> Stats:
+        """What was done so far: bytes, counts and times of each stage."""
+
     def close(self) -> None:
         """Free what the runner holds."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *error: object) -> None: ...
 
 
 def make_runner(engine: Engine, kind: str = "auto", **options: Any) -> Runner:
     """See `Engine.runner`."""
     if kind not in KINDS:
         raise RunnerError(f"runner: found {kind!r}, expected one of {', '.join(KINDS)}{nearest(kind, KINDS)}")
-    problem = "" if kind == "reference" else why_not_tensorrt(engine)
+    device = options.get("device", 0)
+    number = _number(device)
+    problem = "" if kind == "reference" else why_not_tensorrt(engine, number or 0)
+    if kind != "reference" and number is None and not problem:
+        problem = f"device {device!r} is not a GPU"
     if kind == "tensorrt" and problem:
-        raise RunnerError(f"the plan can't run here: {problem}; runner('reference') executes the network with torch")
+        raise RunnerError(
+            f"the plan can't run here: {problem}; runner('reference') executes the network with torch"
+            + _remedy(problem)
+        )
     if kind == "reference" or problem:
         from wtsnet.runtime.reference import EngineReferenceRunner
 
-        _check_options("reference", options, ("device",))
+        _check_options("reference", options, ("device",), problem)
         return EngineReferenceRunner(engine, problem or "asked for", **options)
     from wtsnet.runtime.tensorrt import TensorRTRunner
 
-    _check_options("tensorrt", options, ())
-    return TensorRTRunner.from_plan(engine.plan, engine.manifest, f"{driver().gpus[0].name} fits the plan")
+    _check_options("tensorrt", options, ("device", "contexts", "graph", "outputs"))
+    number = number or 0
+    gpu = driver().gpus[number]
+    return TensorRTRunner.from_plan(
+        engine.plan, engine.manifest, f"{gpu.name} fits the plan", **{**options, "device": number}
+    )
 
 
-def _check_options(kind: str, options: Mapping[str, Any], known: tuple[str, ...]) -> None:
+def _number(device: Any) -> int | None:
+    """The number of a CUDA device, given as torch names them ("cuda:1") or as a number; None for any other."""
+    if isinstance(device, str):
+        kind, _, number = device.partition(":")
+        return int(number or 0) if kind == "cuda" and (number or "0").isdecimal() else None
+    return device if isinstance(device, int) and not isinstance(device, bool) and device >= 0 else None
+
+
+def _check_options(kind: str, options: Mapping[str, Any], known: tuple[str, ...], problem: str = "") -> None:
     for name in options:
         if name not in known:
-            takes = ", ".join(known) or "none"
+            why = f", which was taken because {problem}" if problem else ""
             raise RunnerError(
-                f"runner: unknown option {name!r}{nearest(name, known)} (the {kind} runner takes {takes})"
+                f"runner: unknown option {name!r}{nearest(name, known)} "
+                f"(the {kind} runner{why} takes {', '.join(known)})"
             )
 
 
-def why_not_tensorrt(engine: Engine) -> str:
-    """Why the plan can't run on this machine's GPU; empty when it can."""
+def why_not_tensorrt(engine: Engine, number: int = 0) -> str:
+    """Why the plan can't run on this machine's GPU `number`; empty when it can."""
     found = driver()
     if found.problem:
         return found.problem
-    if misfit := engine.misfit(found.gpus[0]):
+    if number >= len(found.gpus):
+        return f"there is no CUDA device {number}, only {len(found.gpus)} from 0"
+    if misfit := engine.misfit(found.gpus[number]):
         return misfit
     if engine.manifest.tensorrt["flavour"] != trt.flavour():
         return f"the plan is for {engine.manifest.tensorrt['flavour']}, installed is {trt.flavour()}"
     try:
         import pycuda.driver  # noqa: F401  # whether it can be imported is the question
     except ImportError as error:
-        return f"pycuda can't be imported ({error}); pip install pycuda"
+        return f"pycuda can't be imported ({error}); pip install pycuda (it is built with the CUDA toolkit's nvcc)"
     return ""
 
 
-def check_inputs(specs: Mapping[str, Input], given: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
-    """The given inputs as C-contiguous arrays of the dtypes and within the profile that an engine takes.
-
-    Raises:
-        RunnerError: a name, shape or dtype does not fit; what the engine takes is said.
-    """
-    for name in given:
-        if name not in specs:
-            raise RunnerError(f"input {name!r}: unknown{nearest(name, specs)} (the engine takes {_takes(specs)})")
-    arrays = {}
-    for name, spec in specs.items():
-        if name not in given:
-            raise RunnerError(f"input {name!r}: missing (the engine takes {_takes(specs)})")
-        try:
-            array = _array(given[name])
-        except (TypeError, ValueError, RuntimeError) as error:
-            reason = " ".join(str(error).split())
-            raise RunnerError(f"input {name!r}: {reason}; expected {spec['dtype']} {_shape_text(spec)}") from None
-        if not _fits(spec, array.shape):
-            raise RunnerError(f"input {name!r}: found shape {array.shape}, expected {_shape_text(spec)}")
-        if not _holds(np.dtype(spec["dtype"]), array):
-            raise RunnerError(f"input {name!r}: found {array.dtype}, which {spec['dtype']} can't hold")
-        with np.errstate(over="ignore"):  # as everywhere in numpy and torch, a large float64 is infinite as float32
-            arrays[name] = np.ascontiguousarray(array, spec["dtype"])
-    return arrays
-
-
-def _array(value: Any) -> NDArray[Any]:
-    if hasattr(value, "detach"):  # a torch tensor, without importing torch; numpy has no bfloat16
-        value = value.detach().cpu()
-        value = value.float() if str(value.dtype) == "torch.bfloat16" else value
-    return np.asarray(value)
-
-
-def _holds(dtype: np.dtype[Any], array: NDArray[Any]) -> bool:
-    """Whether the values survive a cast: floats to floats, integers to floats or to integers that hold them."""
-    if array.dtype == dtype:
-        return True
-    if array.dtype.kind not in "fiub" or dtype.kind not in ("f" if array.dtype.kind == "f" else "fiu"):
-        return False
-    limits = np.iinfo(dtype) if dtype.kind in "iu" else None
-    return limits is None or not array.size or bool(limits.min <= array.min() and array.max() <= limits.max)
-
-
-def _fits(spec: Input, shape: tuple[int, ...]) -> bool:
-    return len(shape) == len(spec["min"]) and all(
-        low <= size <= high for low, size, high in zip(spec["min"], shape, spec["max"], strict=True)
-    )
-
-
-def _takes(specs: Mapping[str, Input]) -> str:
-    return ", ".join(f"{name} {spec['dtype']} {_shape_text(spec)}" for name, spec in specs.items())
-
-
-def _shape_text(spec: Input) -> str:
-    sizes = (str(a) if a == b else f"{a}..{b}" for a, b in zip(spec["min"], spec["max"], strict=True))
-    return f"({', '.join(sizes)})"
+def _remedy(problem: str) -> str:
+    """What to install, where that is what lacks."""
+    if problem.startswith("no NVIDIA driver"):
+        return " (to run the plan, install NVIDIA's driver: https://www.nvidia.com/drivers)"
+    if problem.startswith("no CUDA device"):
+        return " (to run the plan, see that nvidia-smi lists a GPU and that CUDA_VISIBLE_DEVICES does not hide it)"
+    return ""

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from threading import Lock
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from wtsnet.errors import RunnerError
-from wtsnet.runtime import check_inputs
+from wtsnet.runtime.base import BaseRunner
+from wtsnet.runtime.batch import joined
+from wtsnet.runtime.inputs import Inputs
+from wtsnet.runtime.stats import Stats, Tally, stats_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
     from numpy.typing import NDArray
 
     from wtsnet.engine import Engine
@@ -40,8 +49,8 @@ def reference_runner(definition: Any, device: str | None = None) -> ReferenceRun
     return ReferenceRunner(definition, device)
 
 
-class EngineReferenceRunner:
-    """Executes an engine's network with torch, which needs no GPU and no plan.
+class EngineReferenceRunner(BaseRunner):
+    """Executes an engine's network with torch, which needs no GPU and no plan. One run at a time.
 
     Args:
         engine: a loaded one's network is defined again from its manifest and .wts.
@@ -52,21 +61,41 @@ class EngineReferenceRunner:
     kind = "reference"
 
     def __init__(self, engine: Engine, reason: str, device: str | None = None) -> None:
-        self._specs = {spec["name"]: spec for spec in engine.manifest.inputs}
         self._network = engine.network()  # owns the weights that the runner reads
         self._runner = reference_runner(self._network.trt, device)
-        self.reason = f"reference on {self._runner.device.type}: {reason}"
+        super().__init__(f"reference on {self._runner.device.type}: {reason}", 1)
+        outputs = {spec.name: tuple(spec.shape) for spec in self._runner.outputs.values()}
+        self._inputs = Inputs(engine.manifest.inputs, outputs)
+        self._turn = Lock()
+        self._tally = Tally()
 
-    def __call__(self, **inputs: Any) -> dict[str, NDArray[Any]]:
-        """The outputs by name (see `Runner`)."""
-        return self._runner.run(check_inputs(self._specs, inputs))
+    def run(self, inputs: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+        """The outputs by name. A batch that is larger than the engine takes is cut into pieces.
 
-    def close(self) -> None:
-        """Free what the runner holds; the engine keeps its network."""
-        self._runner.close()
+        Raises:
+            RunnerError: inputs that do not fit; a layer that fails.
+        """
+        arrays = self._inputs.checked(inputs)
+        pieces, sizes = self._inputs.pieces(arrays)
+        results = [self._one(piece) for piece in pieces]
+        return joined(results, sizes, np.concatenate) if sizes else results[0]
 
-    def __enter__(self) -> EngineReferenceRunner:
-        return self
+    def _one(self, inputs: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+        with self._turn:
+            start = perf_counter()
+            outputs = self._runner.run(inputs)
+            seconds = perf_counter() - start
+            size = sum(array.nbytes for array in (*inputs.values(), *outputs.values()))
+            self._tally.add((0, 0, 0, size), (0.0, 0.0, seconds, 0.0, seconds))
+        return outputs
 
-    def __exit__(self, *error: object) -> None:
-        self.close()
+    def stream(self, frames: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, NDArray[Any]]]:
+        """The outputs of each frame, in order, one after the other."""
+        return map(self.run, frames)
+
+    def stats(self) -> Stats:
+        """What was done so far; copies to a device are counted as computing."""
+        return stats_of([self._tally])
+
+    def _close(self) -> None:
+        self._runner.close()  # the engine keeps its network

@@ -1,177 +1,268 @@
-"""The TensorRT runner: the plan on a GPU, through pycuda. The only file that imports pycuda."""
+"""The TensorRT runner: a plan on a GPU, for any number of threads."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import weakref
+from collections import deque
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pycuda.driver as cuda
 
 from wtsnet import trt as tensorrt
-from wtsnet.dtypes import PACKED, numpy_dtype
 from wtsnet.errors import EngineError, RunnerError
-from wtsnet.runtime import check_inputs
+from wtsnet.runtime import cuda
+from wtsnet.runtime.arrays import Arrivals, DeviceArray, concatenated
+from wtsnet.runtime.base import BaseRunner
+from wtsnet.runtime.batch import joined
+from wtsnet.runtime.buffers import Memory, taken
+from wtsnet.runtime.inputs import Inputs
+from wtsnet.runtime.memory import DevicePool, HostPool
+from wtsnet.runtime.ports import ports_of
+from wtsnet.runtime.slot import Slot
+from wtsnet.runtime.slots import Slots
+from wtsnet.runtime.stats import Stats, stats_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from wtsnet.manifest import Input, PlanManifest
+    from wtsnet.runtime.arrays import Lane
+
+PLACES = ("numpy", "device")
 
 
-class _Buffer:
-    """A pinned host array and device memory for one tensor, grown when a larger shape comes."""
-
-    def __init__(self, dtype: np.dtype[Any]) -> None:
-        self.dtype = dtype
-        self.host: NDArray[Any] = np.empty(0, dtype)
-        self.device: Any = None
-
-    def fit(self, shape: Sequence[int]) -> NDArray[Any]:
-        """The host array as `shape`, with as much memory on the device."""
-        count = int(np.prod(shape))
-        if self.device is None or count > self.host.size:
-            self.free()
-            self.host = cuda.pagelocked_empty(max(count, 1), self.dtype)
-            self.device = cuda.mem_alloc(self.host.nbytes)
-        return self.host[:count].reshape(shape)
-
-    def free(self) -> None:
-        if self.device is not None:
-            self.device.free()
-        self.device, self.host = None, np.empty(0, self.dtype)
-
-
-class TensorRTRunner:
-    """Runs an engine on one stream, in the device's primary context: the one that torch and CuPy use.
+class TensorRTRunner(BaseRunner):
+    """Runs an engine in the device's primary context: the one that torch and CuPy use.
 
     Args:
         engine: an ICudaEngine.
         inputs: what it takes, by name.
         reason: why this runner was taken.
         device: the CUDA device's number.
+        contexts: how many runs can be in flight at once, each with its execution context, stream and buffers.
+        graph: whether to replay the engine's work from a CUDA graph, which is captured anew for new shapes.
+        outputs: "numpy", or "device" for arrays that stay there (`DeviceArray`).
+        owner: what the engine came from, and must outlive it.
 
     Raises:
-        EngineError: an engine with other inputs than `inputs`, or with a tensor of a 4-bit dtype.
-        RunnerError: CUDA failed.
+        EngineError: an engine with other inputs than `inputs`, with a tensor of a 4-bit dtype, or that does not fit
+            into memory.
+        RunnerError: CUDA failed, or an option has no such value.
     """
 
     kind = "tensorrt"
 
-    def __init__(self, engine: Any, inputs: Mapping[str, Input], reason: str = "", device: int = 0) -> None:
-        self.reason = f"tensorrt: {reason}"
-        self._specs = inputs
-        self._runtime: Any = None  # what the engine came from must outlive it
-        names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
-        output = tensorrt.module().TensorIOMode.OUTPUT
-        self._outputs = [name for name in names if engine.get_tensor_mode(name) == output]
-        if taken := set(names).difference(self._outputs).symmetric_difference(inputs):
-            raise EngineError(f"input {min(taken)!r}: it is either not in the plan or not in its manifest")
-        self._buffers = {name: _Buffer(_numpy_dtype(engine, name)) for name in names}
-        self._context = _primary_context(device)
-        with _current(self._context):
-            self._engine = engine
-            self._execution = engine.create_execution_context()
-            if self._execution is None:
-                raise EngineError(f"no execution context: {tensorrt.log.last_error()}")
-            self._stream = cuda.Stream()
+    def __init__(
+        self,
+        engine: Any,
+        inputs: Mapping[str, Input],
+        reason: str = "",
+        *,
+        device: int = 0,
+        contexts: int = 1,
+        graph: bool = False,
+        outputs: str = "numpy",
+        owner: Any = None,
+    ) -> None:
+        if not isinstance(contexts, int) or contexts < 1:
+            raise RunnerError(f"contexts: found {contexts!r}, expected a number from 1")
+        super().__init__(f"tensorrt: {reason}", contexts)
+        self._on_device = _on_device(outputs)
+        self._device = cuda.device(device)
+        with self._device:
+            taken_in, given_out = ports_of(engine, inputs)
+        if graph and (host := [port.name for port in taken_in if port.host]):
+            raise EngineError(f"graph=True: input {host[0]!r} decides shapes, and is read on the host; run without")
+        self._inputs = Inputs(inputs.values(), {port.name: port.shape for port in given_out})
+        self._memory = Memory(DevicePool(self._device), HostPool(self._device))
+        self._arrivals = Arrivals(self._device)
+        self._slots = Slots(
+            lambda: Slot(engine, taken_in, given_out, self._memory, graph),
+            contexts,
+            self._memory,
+            self._arrivals,
+            [owner, engine],
+        )
+        self._finalizer = weakref.finalize(self, self._slots.close)
 
     @classmethod
-    def from_plan(cls, plan: bytes, manifest: PlanManifest, reason: str = "", device: int = 0) -> TensorRTRunner:
+    def from_plan(
+        cls, plan: bytes, manifest: PlanManifest, reason: str = "", *, device: int = 0, **options: Any
+    ) -> TensorRTRunner:
         """Deserialize a plan and run it.
 
         Raises:
             EngineError: TensorRT can't open it; TensorRT's own words are given.
         """
         tensorrt.log.errors.clear()
-        with _current(_primary_context(device)):
+        with cuda.device(device):
             runtime = tensorrt.module().Runtime(tensorrt.logger())
             engine = runtime.deserialize_cuda_engine(plan)
             if engine is None:
                 raise EngineError(f"the plan can't be opened: {tensorrt.log.last_error()}")
-            runner = cls(engine, {spec["name"]: spec for spec in manifest.inputs}, reason, device)
-        runner._runtime = runtime
-        return runner
+        specs = {spec["name"]: spec for spec in manifest.inputs}
+        return cls(engine, specs, reason, device=device, owner=runtime, **options)
 
-    def __call__(self, **inputs: Any) -> dict[str, NDArray[Any]]:
-        """The outputs by name (see `Runner`)."""
-        if self._execution is None:
-            raise RunnerError("the runner is closed")
-        arrays = check_inputs(self._specs, inputs)
-        tensorrt.log.errors.clear()
-        with _current(self._context):
-            for name, array in arrays.items():
-                self._copy_in(name, array)
-            results = {name: self._prepare_output(name) for name in self._outputs}
-            if not self._execution.execute_async_v3(self._stream.handle):
-                raise RunnerError(f"the engine failed: {tensorrt.log.last_error()}")
-            for name, host in results.items():
-                cuda.memcpy_dtoh_async(host, self._buffers[name].device, self._stream)
-            self._stream.synchronize()
-            return {name: host.copy() for name, host in results.items()}
+    def run(self, inputs: Mapping[str, Any], outputs: str | None = None) -> dict[str, Any]:
+        """The outputs by name. A batch that is larger than the engine takes is cut into pieces.
 
-    def _copy_in(self, name: str, array: NDArray[Any]) -> None:
-        host = self._fit(name, array.shape)
-        host[...] = array
-        if not self._execution.set_input_shape(name, array.shape):
-            raise RunnerError(f"input {name!r}: shape {array.shape}: {tensorrt.log.last_error()}")
-        cuda.memcpy_htod_async(self._buffers[name].device, host, self._stream)
+        From any thread; waits for an execution context that is free.
 
-    def _prepare_output(self, name: str) -> NDArray[Any]:
-        shape = tuple(self._execution.get_tensor_shape(name))
-        if min(shape, default=0) < 0:
-            raise RunnerError(f"output {name!r}: found shape {shape}: a size that the values decide is not supported")
-        return self._fit(name, shape)
+        Args:
+            inputs: by name: arrays, or what is on the device and has `__dlpack__` or `__cuda_array_interface__`.
+                The latter is not copied, and read once what its producer has on its stream is done. Arrays from
+                `empty` are copied to the device directly.
+            outputs: "numpy" or "device"; None for what the runner was made for.
 
-    def _fit(self, name: str, shape: tuple[int, ...]) -> NDArray[Any]:
-        """The host array of a tensor, with its device memory known to TensorRT."""
-        buffer = self._buffers[name]
-        host = buffer.fit(shape)
-        if not self._execution.set_tensor_address(name, int(buffer.device)):
-            raise RunnerError(f"tensor {name!r}: {tensorrt.log.last_error()}")
-        return host
+        Raises:
+            RunnerError: inputs that do not fit; CUDA or TensorRT failed. Where the device is lost the runner is
+                closed, and the error says so; else it can be used again.
+        """
+        on_device = self._on_device if outputs is None else _on_device(outputs)
+        call = self._accept(inputs)
+        if call.sizes:
+            return next(self._flow((call,), on_device))
+        slot: Any = None
+        try:
+            slot = self._slots.take()
+            slot.begin(call.pieces[0], on_device, call.lane)
+            result: dict[str, Any] = slot.finish()
+            return result
+        except BaseException as error:
+            self._recover([slot] if slot else [], error)
+            raise
+        finally:
+            if slot is not None:
+                self._slots.give_back(slot)
+            self._let_go(call)
 
-    def close(self) -> None:
-        """Free the buffers, the stream, the execution context and the engine."""
-        if self._execution is None:
-            return
-        with _current(self._context):
-            for buffer in self._buffers.values():
-                buffer.free()
-            self._execution = self._engine = self._runtime = self._stream = None
-        self._context = None
+    def stream(self, frames: Iterable[Mapping[str, Any]], outputs: str | None = None) -> Iterator[dict[str, Any]]:
+        """The outputs of each frame, in order, while up to `contexts` of them are on their way.
 
-    def __enter__(self) -> TensorRTRunner:
-        return self
+        Copies in, the engine and copies out of different frames overlap. The outputs of a frame come once
+        `contexts` − 1 more were taken, or at the end: for a live source that must not wait, use `submit`. A frame's
+        memory must stay as it is until its outputs come. Where `frames` raises, the frames on their way are dropped
+        and the runner can be used again.
 
-    def __exit__(self, *error: object) -> None:
-        self.close()
+        Args:
+            frames: inputs by name.
+            outputs: as of `run`.
+
+        Raises:
+            RunnerError: as `run`.
+        """
+        on_device = self._on_device if outputs is None else _on_device(outputs)
+        return self._flow(map(self._accept, frames), on_device)
+
+    def _flow(self, calls: Iterable[_Call], on_device: bool) -> Iterator[dict[str, Any]]:
+        running: deque[tuple[Slot, _Call]] = deque()
+        try:
+            for call in calls:
+                for piece in call.pieces:
+                    # Never wait for a slot while holding some: another stream may be waiting for those.
+                    while (slot := self._slots.take(wait=not running)) is None:
+                        yield from self._collect(running)
+                    running.append((slot, call))
+                    slot.begin(piece, on_device, call.lane)
+            while running:
+                yield from self._collect(running)
+        except BaseException as error:
+            self._recover([slot for slot, _ in running], error)
+            raise
+        finally:
+            for slot, call in running:
+                self._slots.give_back(slot)
+                self._let_go(call)
+
+    def _collect(self, running: deque[tuple[Slot, _Call]]) -> Iterator[dict[str, Any]]:
+        """Finish the oldest piece; gives the outputs of its call, if that was the last one."""
+        slot, call = running[0]
+        call.results.append(slot.finish())
+        running.popleft()
+        self._slots.give_back(slot)
+        if len(call.results) == len(call.pieces):
+            self._let_go(call)
+            yield joined(call.results, call.sizes, self._join) if call.sizes else call.results[0]
+
+    def _accept(self, inputs: Mapping[str, Any]) -> _Call:
+        """Check inputs, take over those that are on the device, and cut them where they are too many."""
+        if self._slots.closed:
+            raise RunnerError(self._slots.closed)
+        call = _Call()
+        try:
+            if not all(type(value) is np.ndarray for value in getattr(inputs, "values", tuple)()):
+                call.lane = self._arrivals.lane()
+            arrays = self._inputs.checked(inputs, call.lane.take if call.lane else None)
+            call.pieces, call.sizes = self._inputs.pieces(arrays)
+        except BaseException:
+            self._let_go(call)
+            raise
+        return call
+
+    def _let_go(self, call: _Call) -> None:
+        lane, call.lane = call.lane, None
+        if lane is not None:
+            self._arrivals.give_back(lane)
+
+    def _recover(self, slots: Sequence[Slot], error: BaseException) -> None:
+        """After an error: make the slots usable again, or close the runner where the device is lost."""
+        for slot in slots:
+            if lost := slot.reset():
+                self._slots.close(f"the runner is closed: {lost}")
+                raise RunnerError(
+                    f"{error}; CUDA's context on device {self._device.number} is lost for this process, "
+                    "and the runner is closed"
+                ) from error
+
+    def _join(self, arrays: list[Any]) -> NDArray[Any] | DeviceArray:
+        if not isinstance(arrays[0], DeviceArray):
+            whole: NDArray[Any] = np.concatenate(arrays)
+            return whole
+        lane = self._arrivals.lane()
+        with self._device:
+            array = concatenated(arrays, lambda size: taken(self._memory.device, size, lane.stream), lane.stream)
+        self._arrivals.give_back(lane)
+        return array
+
+    def _empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        if self._slots.closed:
+            raise RunnerError(self._slots.closed)
+        with self._device:
+            block = self._memory.host.take(prod(shape) * dtype.itemsize)
+        array: NDArray[Any] = block.array(shape, dtype)
+        return array
+
+    def stats(self) -> Stats:
+        """What was done so far, by all execution contexts together."""
+        return stats_of(self._slots.tallies, self._memory.device.bytes, self._memory.host.bytes)
+
+    def _close(self) -> None:
+        self._finalizer()
 
 
-def _numpy_dtype(engine: Any, name: str) -> np.dtype[Any]:
-    dtype = tensorrt.dtype_name(engine.get_tensor_dtype(name))
-    if dtype in PACKED:
-        raise EngineError(f"tensor {name!r}: found dtype {dtype}, which has no array; cast it in the network")
-    return numpy_dtype(dtype)
+class _Call:
+    """One set of inputs on its way.
+
+    Attributes:
+        pieces: what the engine takes at once.
+        sizes: the batch of each, where there are several.
+        results: the outputs of the pieces that are done.
+        lane: where inputs are on the device.
+    """
+
+    __slots__ = ("lane", "pieces", "results", "sizes")
+
+    def __init__(self) -> None:
+        self.pieces: Sequence[Mapping[str, Any]] = ()
+        self.sizes: Sequence[int] = ()
+        self.results: list[dict[str, Any]] = []
+        self.lane: Lane | None = None
 
 
-def _primary_context(device: int) -> Any:
-    try:
-        cuda.init()
-        return cuda.Device(device).retain_primary_context()
-    except cuda.Error as error:
-        raise RunnerError(f"CUDA device {device}: {error}") from error
-
-
-@contextmanager
-def _current(context: Any) -> Iterator[None]:
-    """The context on this thread, for the time of the block. CUDA's errors become wtsnet's."""
-    context.push()
-    try:
-        yield
-    except cuda.Error as error:
-        raise RunnerError(f"CUDA: {error}") from error
-    finally:
-        cuda.Context.pop()
+def _on_device(outputs: str) -> bool:
+    if outputs not in PLACES:
+        raise RunnerError(f"outputs: found {outputs!r}, expected one of {', '.join(PLACES)}")
+    return outputs == "device"
