@@ -159,7 +159,9 @@ class Engine:
         Args:
             kind: "tensorrt" runs the plan on a GPU; "reference" executes the network with torch, on CUDA where torch
                 finds it, else on the CPU; "auto" takes tensorrt where that can run, and `runner.reason` says why.
-            options: `device` ("cpu", "cuda") for the reference runner.
+            options: `device`: a CUDA device's number for tensorrt, "cpu" or "cuda" for reference. For tensorrt also
+                `contexts`: how many calls may go on at once, from any threads; `graph`: run fixed shapes as CUDA
+                graphs; `outputs`: "numpy", or "device" to leave them on the GPU.
 
         Raises:
             RunnerError: no such kind, or the plan can't run here.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 from PIL import Image
 
 import wtsnet
-from tests.small import TINY, lenet, lenet_file, tiny, tiny_file, yolo_file
+from tests.small import LENET, TINY, lenet, lenet_file, tiny, tiny_file, yolo_file
 from tests.small_onnx import refused, relu
 from wtsnet.cli.options import late_progress, model_options, print_columns
 from wtsnet.errors import ModelError
@@ -26,11 +28,14 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_build(cli: Callable[..., Any], here: Path) -> None:
     done = cli("build", "lenet", "-w", "lenet.wts")
     assert (done.status, done.err) == (0, "")
-    first, second = done.out.splitlines()
+    first, second, third = done.out.splitlines()
     size = (here / "lenet.plan").stat().st_size
     assert first.startswith(f"lenet.plan: {size:,} bytes in ")
     assert first.endswith(" s, and lenet.plan.yaml beside it")
     assert second == "data float32 [1, 1, 32, 32] -> prob float32 [1, 10]"
+    found = re.fullmatch(r"on the GPU: weights ([\d,]+) bytes, and ([\d,]+) for each execution context", third)
+    assert found is not None
+    assert int(found[1].replace(",", "")) >= 4 * sum(math.prod(shape) for shape in LENET.values())
     assert sorted(path.name for path in here.iterdir()) == ["lenet.plan", "lenet.plan.yaml", "lenet.wts"]
 
 
@@ -52,6 +57,10 @@ def test_options_reach_the_engine(cli: Callable[..., Any], here: Path) -> None:
     assert (manifest.target, manifest.flags) == (["sm86", "sm89"], ["tf32", "weight_streaming"])
     assert manifest.inputs[0]["max"] == [4, 3, 64, 96]
     assert len(list((here / "cache").iterdir())) == 1
+    assert (
+        "uint8 [-1, 64, 96, 3] -> "
+        in cli("build", "yolov5", "-w", "yolo.wts", *options.split(), "--input", "uint8").out
+    )
 
 
 def test_a_model_of_ones_own(cli: Callable[..., Any], here: Path, tmp_path: Path) -> None:

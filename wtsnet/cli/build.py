@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
+from wtsnet import trt as tensorrt
 from wtsnet.builder import build as build_engine
+from wtsnet.buildlog import BuildLog
 from wtsnet.cli.options import (
     Batch,
     FoldBn,
@@ -66,7 +68,7 @@ def build(
     if not plan.absolute().parent.is_dir():
         raise EngineError(f"{plan}: can't be written (there is no folder {plan.parent})")
     began = perf_counter()
-    with late_progress() as progress:
+    with late_progress() as progress, tensorrt.log.listening() as lines:
         engine = build_engine(
             model,
             weights,
@@ -85,3 +87,6 @@ def build(
     seconds = perf_counter() - began
     print(f"{plan}: {len(engine.plan):,} bytes in {seconds:.2f} s, and {manifest_path(plan).name} beside it")
     print(f"{takes} -> {gives}")
+    memory = BuildLog.of(lines)  # an engine that the cache held is not built, and TensorRT says nothing of it
+    if memory.activation is not None and memory.weights is not None:
+        print(f"on the GPU: weights {memory.weights:,} bytes, and {memory.activation:,} for each execution context")
