@@ -176,6 +176,7 @@ EXAMPLES: dict[str, Example] = {
     "group_norm": _module("group_norm", nn.GroupNorm(3, 6), 3),
     "instance_norm": _module("instance_norm", nn.InstanceNorm2d(6)),
     "layer_norm": _module("layer_norm", nn.LayerNorm(8)),
+    "normalize": _same("normalize", lambda x, dim: F.normalize(x, dim=dim), -1),
     "rms_norm": _module("rms_norm", nn.RMSNorm(8)),
     # pad
     "pad": _same("pad", F.pad, (1, 2, 0, 1), "constant", 0.5),
@@ -230,6 +231,12 @@ EXAMPLES: dict[str, Example] = {
     "total": _same("total", torch.sum, (2, 3)),
     # resize
     "upsample": _module("upsample", nn.Upsample(scale_factor=2, mode="bilinear"), 2, None, "bilinear"),
+    # sample
+    "grid_sample": Example(
+        lambda s, x, grid, **k: ops.grid_sample(s, x, ops.mul(s, grid, 0.5, suffix="half"), **k),
+        lambda x, grid: F.grid_sample(x, grid * 0.5, align_corners=False),
+        (IMAGE, (N, 3, 4, 2)),
+    ),
     # shape
     "channel_shuffle": _module("channel_shuffle", nn.ChannelShuffle(3), 3),
     "chunk": _same("chunk", torch.chunk, 2, 1, layer=":split0"),
@@ -244,6 +251,7 @@ EXAMPLES: dict[str, Example] = {
     "pixel_shuffle": _module("pixel_shuffle", nn.PixelShuffle(2), 2, sizes=((N, 8, 3, 4),)),
     "pixel_unshuffle": _module("pixel_unshuffle", nn.PixelUnshuffle(2), 2),
     "reshape": _same("reshape", torch.reshape, (-1, 3, 2, 64)),
+    "roll": _same("roll", torch.roll, (1, -3), (1, 3)),
     "split": _same("split", torch.split, (1, 2, 3), 1, layer=":split0"),
     "squeeze": _same("squeeze", torch.squeeze, 2, sizes=((N, 6, 1, 4),)),
     "stack": Example(lambda s, *xs, **k: ops.stack(s, xs, 1, **k), lambda *xs: torch.stack(xs, 1), **TWO),

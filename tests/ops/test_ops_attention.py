@@ -56,6 +56,20 @@ def test_multi_head_attention() -> None:
     assert one.net.modules["a.b[0]"]
 
 
+def test_multi_head_attention_with_the_sequence_first() -> None:
+    """As PyTorch's module is where nothing is said."""
+    twin = nn.MultiheadAttention(16, 4).eval()
+    nn.init.normal_(twin.in_proj_bias)
+    one = check(
+        lambda s, q, k, v: ops.multi_head_attention(s, q, k, v, 4, batch_first=False),
+        lambda q, k, v: twin(q, k, v)[0],
+        *(values(5, 2, 16), values(9, 2, 16, seed=1), values(9, 2, 16, seed=2)),
+        weights=dict(twin.state_dict()),
+        named="a.b:sequence",
+    )
+    assert one.net.modules["a.b[0]"][0].shape == (5, 2, 16)
+
+
 def test_multi_head_attention_of_dynamic_sizes() -> None:
     twin = attention(8)
     made = check_sizes(

@@ -234,6 +234,21 @@ def test_conv_transpose_with_dynamic_sizes(rank: int, pad: int, extra: int) -> N
     build(one.net)
 
 
+@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize("extra", [0, 1])
+def test_conv_transpose_builds_in_bfloat16(rank: int, extra: int) -> None:
+    """TensorRT for RTX builds none whose tensors are bfloat16."""
+    torch.manual_seed(0)
+    twin = TRANSPOSED[rank - 1](6, 4, 2, 2, output_padding=extra)
+    x = picture(rank).bfloat16()
+    one = OneOp(lambda s, x: ops.conv_transpose(s, x, 4, 2, 2, output_padding=extra), x, weights=twin.state_dict())
+    with torch.inference_mode():
+        expected = twin(x.float())
+    assert one.outputs[0].dtype == "bfloat16"
+    assert (one(x)[0].float() - expected).abs().max() <= 4e-3 * expected.abs().max()
+    build(one.net)
+
+
 @pytest.mark.parametrize("op", [ops.conv, ops.conv_transpose])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_1d_in_half_precision(op: Any, dtype: torch.dtype) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from tests.ops.support import OneOp, build, check, check_sizes, compare, layers, values
@@ -143,6 +144,22 @@ def test_rms_norm_of_halves_whose_squares_overflow(affine: bool, dtype: torch.dt
     small = (values(3, 6) * 1e-4).to(dtype)
     compare_small = one(small)[0].float() - twin(small).float()
     assert compare_small.abs().max() <= 1e-2
+
+
+@pytest.mark.parametrize("dim", [1, -1, 0])
+def test_normalize(dim: int) -> None:
+    x = values(3, 6, 5)
+    check(lambda s, x: ops.normalize(s, x, dim), lambda x: F.normalize(x, dim=dim), x)
+    check(lambda s, x: ops.normalize(s, x, dim, 2.0), lambda x: F.normalize(x, dim=dim, eps=2.0), x * 0.5)
+    check(lambda s, x: ops.normalize(s, x, dim), lambda x: F.normalize(x, dim=dim), x * 0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_normalize_of_halves_whose_squares_overflow(dtype: torch.dtype) -> None:
+    x = (values(3, 6) * 2000).to(dtype)
+    one = OneOp(ops.normalize, x)
+    assert f"torch.{one.outputs[0].dtype}" == str(dtype)
+    assert (one(x)[0].float() - F.normalize(x.float())).abs().max() <= (1e-3 if dtype == torch.float16 else 5e-3)
 
 
 def test_rms_norm_with_dynamic_sizes() -> None:

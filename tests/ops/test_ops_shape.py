@@ -57,6 +57,8 @@ def test_reshape_to_and_from_a_scalar() -> None:
         (lambda s, x: ops.flip(s, x, 1), lambda x: x.flip(1)),
         (lambda s, x: ops.flip(s, x, -1), lambda x: x.flip(-1)),
         (lambda s, x: ops.flip(s, x, 0), lambda x: x.flip(0)),
+        (lambda s, x: ops.roll(s, x, 1, 2), lambda x: x.roll(1, 2)),
+        (lambda s, x: ops.roll(s, x, (-1, 4), (-1, 1)), lambda x: x.roll((-1, 4), (-1, 1))),
         (lambda s, x: ops.concat(s, [x, x, x], 1), lambda x: torch.cat([x, x, x], 1)),
         (lambda s, x: ops.concat(s, [x, x], -1), lambda x: torch.cat([x, x], -1)),
         (lambda s, x: ops.concat(s, [x], 0), lambda x: x),
@@ -82,6 +84,11 @@ def test_several_dynamic_sizes_build() -> None:
         lambda s, x: ops.channel_shuffle(s, x, 3),
     ):
         build(OneOp(op, (IMAGE, "float32")).net)
+
+
+@pytest.mark.parametrize("shifts", [0, 6, -7, 13], ids=str)
+def test_rolling_by_nothing_and_around(shifts: int) -> None:
+    check(lambda s, x: ops.roll(s, x, shifts, 1), lambda x: x.roll(shifts, 1), X, tol=0)
 
 
 def test_flattening_a_dynamic_batch_takes_one_layer() -> None:
@@ -247,6 +254,10 @@ def test_integers_and_bools_move_too() -> None:
         (lambda s, x: ops.pixel_shuffle(s, x, 2), "pixel shuffle: found 6 channels, expected a multiple of 4"),
         (lambda s, x: ops.pixel_unshuffle(s, x, 2), "pixel unshuffle: found (5, 4), expected multiples of 2"),
         (lambda s, x: ops.channel_shuffle(s, x, 4), "channel shuffle: found 6 channels, expected a multiple of 4"),
+        (
+            lambda s, x: ops.roll(s, x, (1, 2), 3),
+            "roll: found 2 shifts and 1 dims, expected as many of each, at least one",
+        ),
         (
             lambda s, x: ops.pixel_shuffle(s, ops.flatten(s, x), 2),
             "input: found shape (2, 120), expected (N, C, H, W)",

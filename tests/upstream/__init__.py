@@ -13,11 +13,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from tests.upstream import lenet, torchvision, yolov5
+from tests.upstream import huggingface, lenet, mlp, timm, torchvision, ufld, ultralytics, unet, yolov5
 from tests.upstream.made import Made
 from tests.upstream.realistic import realistic
 
-SOURCES = (lenet, torchvision, yolov5)
+SOURCES = (huggingface, lenet, mlp, timm, torchvision, ufld, ultralytics, unet, yolov5)
 FULL = tuple(name for source in SOURCES for name in source.FULL)
 
 

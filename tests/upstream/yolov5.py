@@ -7,6 +7,8 @@ import os
 import re
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,26 +17,35 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
+import yaml
 from torch import Tensor, nn
 
 import tests.upstream.torchvision  # noqa: F401  # declares the operators that the package's imports ask for
 from tests.upstream.made import Made
 from tests.upstream.realistic import realistic
 
-NEEDS_VALUES = "constructors compare anchors, and run the model to find its strides"
-FULL = ("yolov5n", "yolov5s", "yolov5n6")
-HIDDEN = {
-    r"model\.0\.act#\d+": "one activation serves all convolutions, under the first one's name",
-    r"model\.\d+(\[\d+\])+": "the head gives (predictions, raw maps)",
+FULL = ("yolov5n", "yolov5n6", "yolov5n-seg", "yolov5n-cls", "yolov3-tiny")
+ACTIVATION = {r"model\.0\.act#\d+": "one activation serves all convolutions, under the first one's name"}
+HIDDEN = ACTIVATION | {
+    r"model\.\d+\[1\]\[\d+\]": "the head gives (predictions, raw maps)",
     r"output [1-9]": "the raw maps: the first output, the predictions, is compared",
+}
+SEGMENTING = ACTIVATION | {
+    r"model\.\d+\[2\]\[\d+\]": "the head gives (predictions, prototypes, raw maps)",
+    r"output [2-9]": "the raw maps: the first two outputs are compared",
 }
 
 
 def make(name: str) -> Made | None:
-    found = re.fullmatch(r"yolov5([nsmlx]6?)", name)
+    if name in ("yolov3", "yolov3-spp", "yolov3-tiny"):
+        return Made(detector(hub_lists(name)), (3, 64, 96), uniform=True, hidden=HIDDEN)
+    found = re.fullmatch(r"yolov5([nsmlx]6?)(-seg|-cls)?", name)
     if not found:
         return None
-    return Made(detector(found[1]), (3, *size_of(found[1])), uniform=True, hidden=HIDDEN)
+    if found[2] == "-cls":
+        return Made(classifier(found[1]), (3, 64, 96), uniform=True, hidden=ACTIVATION)
+    hidden = SEGMENTING if found[2] else HIDDEN
+    return Made(detector(found[1] + (found[2] or "")), (3, *size_of(found[1])), uniform=True, hidden=hidden)
 
 
 def size_of(cfg: str | dict[str, Any]) -> tuple[int, int]:
@@ -46,8 +57,27 @@ def detector(cfg: str | dict[str, Any], **options: Any) -> nn.Module:
     source = str(architecture_file(cfg)) if isinstance(cfg, str) else cfg
     package = yolov5_package()
     usual = package.Conv.default_act  # an architecture with another one sets it for all that follow
-    module: nn.Module = package.DetectionModel(source, **options)
+    lists = yaml.safe_load(Path(source).read_text("utf-8")) if isinstance(source, str) else source
+    kind = "SegmentationModel" if lists["head"][-1][2] == "Segment" else "DetectionModel"
+    with without_values(package) if torch.empty(0).is_meta else nullcontext():
+        module: nn.Module = getattr(package, kind)(lists, **options)
     package.Conv.default_act = usual
+    return module
+
+
+@contextmanager
+def without_values(package: Any) -> Iterator[None]:
+    """For weights that have shapes alone: nothing is reckoned from strides."""
+    with (
+        patch.object(package, "check_anchor_order", lambda head: None),
+        patch.object(package.DetectionModel, "_initialize_biases", lambda self: None),
+    ):
+        yield
+
+
+def classifier(variant: str, classes: int = 1000) -> nn.Module:
+    """A classifier with the weights that its constructor gives it, made of a detector as upstream makes it."""
+    module: nn.Module = yolov5_package().ClassificationModel(model=detector(variant), nc=classes)
     return module
 
 
@@ -66,11 +96,18 @@ def yolov5(
 
 
 def architecture_file(variant: str) -> Path:
-    """Where the yolov5 package keeps the architecture of a variant such as "s" or "x6"."""
+    """Where the yolov5 package keeps the architecture of a variant such as "s", "x6" or "n-seg"."""
     spec = find_spec("yolov5")
     assert spec is not None, "the yolov5 package is not installed: pip install --no-deps yolov5==7.0.14"
     assert spec.origin is not None
-    return Path(spec.origin).parent / "models" / ("hub" if "6" in variant else ".") / f"yolov5{variant}.yaml"
+    folder = "hub" if "6" in variant else "segment" if "seg" in variant else "."
+    return Path(spec.origin).parent / "models" / folder / f"yolov5{variant}.yaml"
+
+
+def hub_lists(name: str) -> dict[str, Any]:
+    """What the package's file of other architectures of this name holds."""
+    lists: dict[str, Any] = yaml.safe_load(architecture_file("n6").with_name(f"{name}.yaml").read_text("utf-8"))
+    return lists
 
 
 @cache

@@ -37,7 +37,7 @@ from wtsnet.ops.conv import conv, conv_bn, conv_transpose
 from wtsnet.ops.create import arange, zeros
 from wtsnet.ops.index import embedding, gather, parameter, take
 from wtsnet.ops.linear import linear, matmul
-from wtsnet.ops.norm import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
+from wtsnet.ops.norm import batch_norm, group_norm, instance_norm, layer_norm, normalize, rms_norm
 from wtsnet.ops.pad import pad
 from wtsnet.ops.pointwise import (
     absolute,
@@ -92,6 +92,7 @@ from wtsnet.ops.reduce import (
     total,
 )
 from wtsnet.ops.resize import upsample
+from wtsnet.ops.sample import grid_sample
 from wtsnet.ops.shape import (
     channel_shuffle,
     chunk,
@@ -104,6 +105,7 @@ from wtsnet.ops.shape import (
     pixel_shuffle,
     pixel_unshuffle,
     reshape,
+    roll,
     split,
     squeeze,
     stack,
@@ -155,6 +157,7 @@ __all__ = [
     "global_max_pool",
     "glu",
     "greater",
+    "grid_sample",
     "group_norm",
     "hardshrink",
     "hardsigmoid",
@@ -179,6 +182,7 @@ __all__ = [
     "mul",
     "multi_head_attention",
     "negative",
+    "normalize",
     "pad",
     "parameter",
     "permute",
@@ -193,6 +197,7 @@ __all__ = [
     "relu6",
     "reshape",
     "rms_norm",
+    "roll",
     "rounded",
     "rrelu",
     "scaled_dot_product_attention",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from wtsnet.ops.linear import linear, matmul
 from wtsnet.ops.pointwise import add, mul, where
 from wtsnet.ops.reduce import softmax
-from wtsnet.ops.shape import permute, reshape
+from wtsnet.ops.shape import permute, reshape, transpose
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,14 +60,25 @@ def join_heads(s: Scope, x: Tensor, suffix: str = "joined") -> Tensor:
 
 
 def multi_head_attention(
-    s: Scope, query: Tensor, key: Tensor, value: Tensor, heads: int, mask: Tensor | None = None
+    s: Scope,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    heads: int,
+    mask: Tensor | None = None,
+    batch_first: bool = True,
 ) -> Tensor:
-    """`torch.nn.MultiheadAttention` with `batch_first=True` and one width for all: query (N, L, E), key and value
-    (N, S, E) to (N, L, E).
+    """`torch.nn.MultiheadAttention` with one width for all: query (N, L, E), key and value (N, S, E) to (N, L, E).
+    Without `batch_first`, as PyTorch's module is where nothing is said, they are (L, N, E) and (S, N, E).
 
     Weights are `in_proj_weight` (3E, E), `in_proj_bias` (3E,) and `out_proj`. `mask` is as in
     `scaled_dot_product_attention`: where it is bool, true keeps a pair (PyTorch's module has it the other way round).
     """
+    if not batch_first:
+        query, key, value = (
+            transpose(s, x, 0, 1, suffix=f"{name}:batch")
+            for name, x in (("query", query), ("key", key), ("value", value))
+        )
     width = query.shape[2]
     weight, bias = s.take("in_proj_weight", 3 * width, width), s.take("in_proj_bias", 3 * width)
     q, k, v = (
@@ -76,7 +87,8 @@ def multi_head_attention(
     )
     y = join_heads(s, scaled_dot_product_attention(s, q, k, v, mask, suffix="attended"))
     # The module returns (output, weights): its first output is this.
-    return s.net.record(f"{s.path}[0]", linear(s / "out_proj", y, width))
+    y = linear(s / "out_proj", y, width)
+    return s.net.record(f"{s.path}[0]", y if batch_first else transpose(s, y, 0, 1, suffix="sequence"))
 
 
 def _project(s: Scope, x: Tensor, weight: NDArray[np.float32], bias: NDArray[np.float32], name: str) -> Tensor:

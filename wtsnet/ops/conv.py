@@ -114,9 +114,11 @@ def conv_transpose(
     """`torch.nn.ConvTranspose1d`, `2d` or `3d`, by the rank of `x`: (N, C, …) to (N, out, …).
 
     `weight` is (C, out / groups, k …); `out` -1 stands for as many as it has. The output's size is
-    (n − 1)·stride − 2·pad + dilation·(k − 1) + output_padding + 1.
+    (n − 1)·stride − 2·pad + dilation·(k − 1) + output_padding + 1. In bfloat16 it is computed in float32.
     """
-    rank = spatial(s, x)
+    rank, own = spatial(s, x), x.trt.dtype
+    wide = x.dtype == "bfloat16"  # of which TensorRT for RTX 1.7 builds no deconvolution
+    x, last = (s.cast(x, "float32"), "wide") if wide else (x, "")
     sizes, strides = spread(s, "k", k, rank), spread(s, "stride", stride, rank)
     dilations = spread(s, "dilation", dilation, rank)
     before = spread(s, "pad", pad, rank, least=0)
@@ -142,7 +144,7 @@ def conv_transpose(
         sizes,
         s.convert(kernel, dtype),
         None if offset is None or any(beyond) else s.convert(offset, dtype),
-        suffix="deconvolution" if rank == 1 or any(beyond) else "",
+        suffix="deconvolution" if rank == 1 or any(beyond) else last,
         stride_nd=strides,
         dilation_nd=dilations,
         num_groups=groups,
@@ -153,8 +155,9 @@ def conv_transpose(
         y = pad_with(s, y, [(0, 0), (0, 0), *((0, b) for b in beyond)], suffix="padded")
         values = np.zeros(out) if offset is None else offset
         shift = s.constant(values.reshape(1, -1, *(1,) * (y.rank - 2)), dtype, suffix="bias")
-        y = add(s, y, shift, suffix="biased" if rank == 1 else "")
-    return squeeze(s, y, 3) if rank == 1 else y
+        y = add(s, y, shift, suffix="biased" if rank == 1 else last)
+    y = squeeze(s, y, 3, suffix=last) if rank == 1 else y
+    return s.emit("add_cast", y, own) if wide else y
 
 
 def kernel_of(s: Scope, x: Tensor, out: int, k: int | tuple[int, ...], groups: int) -> NDArray[np.float32]:

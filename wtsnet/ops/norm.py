@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wtsnet.ops.pointwise import add, div, mul, sqrt
-from wtsnet.ops.reduce import mean
+from wtsnet.ops.pointwise import add, div, maximum, mul, sqrt
+from wtsnet.ops.reduce import mean, total
 from wtsnet.ops.shape import reshape, spatial
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ def layer_norm(
     eps: float = 1e-5,
     affine: bool = True,
     bias: bool = True,
+    suffix: str = "",
 ) -> Tensor:
     """`torch.nn.LayerNorm` over the last dimensions of `x` (Ba et al. 2016).
 
@@ -83,7 +84,7 @@ def layer_norm(
     shape = (*(1,) * (x.rank - count), *sizes)
     weight = s.take("weight", *sizes).reshape(shape) if affine else np.ones((1,) * x.rank, np.float32)
     offset = s.take("bias", *sizes).reshape(shape) if affine and bias else np.zeros_like(weight)
-    return _normalize(s, x, weight, offset, range(-count, 0), eps)
+    return _normalize(s, x, weight, offset, range(-count, 0), eps, suffix)
 
 
 def instance_norm(s: Scope, x: Tensor, eps: float = 1e-5, affine: bool = False) -> Tensor:
@@ -130,6 +131,20 @@ def _normalize(
     scale = s.constant(weight, x.dtype, suffix="weight")
     shift = s.constant(bias, x.dtype, suffix="bias")
     return s.emit("add_normalization", x, scale, shift, mask, suffix=suffix, epsilon=eps)
+
+
+def normalize(s: Scope, x: Tensor, dim: int = 1, eps: float = 1e-12, suffix: str = "") -> Tensor:
+    """`torch.nn.functional.normalize` with p = 2: x / max(√Σx², eps) over `dim`.
+
+    The length is found in float32, since squares overflow half precision.
+    """
+    wide = s.cast(x, "float32")
+    power = total(s, mul(s, wide, wide, suffix="square"), dim, keepdim=True, suffix="sum")
+    length = maximum(s, sqrt(s, power, suffix="root"), eps, suffix="length")
+    if x.dtype == "float32":
+        return div(s, wide, length, suffix=suffix)
+    # The last layer carries the name: here it is the cast back.
+    return s.emit("add_cast", div(s, wide, length, suffix="normalized"), x.trt.dtype, suffix=suffix)
 
 
 def rms_norm(s: Scope, x: Tensor, eps: float = 2.0**-23, affine: bool = True) -> Tensor:

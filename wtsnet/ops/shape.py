@@ -215,6 +215,28 @@ def flip(s: Scope, x: Tensor, dim: int, suffix: str = "") -> Tensor:
     return emit_slice(s, x, starts, x.dims, steps, suffix=suffix)
 
 
+def roll(s: Scope, x: Tensor, shifts: int | Sequence[int], dims: int | Sequence[int], suffix: str = "") -> Tensor:
+    """`torch.roll`: what is pushed out at one end of a dimension comes in at the other.
+
+    A size known only at run time must be more than its shift.
+    """
+    steps = (shifts,) if isinstance(shifts, int) else tuple(shifts)
+    axes = (dims,) if isinstance(dims, int) else tuple(dims)
+    if len(steps) != len(axes) or not axes:
+        raise s.error(f"roll: found {len(steps)} shifts and {len(axes)} dims, expected as many of each, at least one")
+    turns = []
+    for step, dim in zip(steps, axes, strict=True):
+        axis = checked_axis(s, x, dim)
+        step = step % x.shape[axis] if x.shape[axis] != -1 else step
+        turns += [(axis, step)] if step else []
+    if not turns:
+        return s.emit("add_identity", x, suffix=suffix)
+    for i, (axis, step) in enumerate(turns):
+        parts = [cut(s, x, axis, -step, suffix="tail"), cut(s, x, axis, 0, -step, suffix="head")]
+        x = concat(s, parts, axis, suffix=suffix if i == len(turns) - 1 else "rolled")
+    return x
+
+
 def pixel_shuffle(s: Scope, x: Tensor, factor: int) -> Tensor:
     """`torch.nn.PixelShuffle` (Shi et al. 2016): (N, C·r², H, W) to (N, C, H·r, W·r)."""
     n, c, h, w = _image(s, x)
