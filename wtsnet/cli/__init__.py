@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from wtsnet.cli.bench import bench
 from wtsnet.cli.build import build
 from wtsnet.cli.compare import compare
 from wtsnet.cli.doctor import doctor
@@ -21,7 +22,7 @@ from wtsnet.errors import WtsnetError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-COMMANDS: tuple[Callable[..., Any], ...] = (models, export, inspect, build, run, verify, compare, doctor)
+COMMANDS: tuple[Callable[..., Any], ...] = (models, export, inspect, build, run, verify, compare, bench, doctor)
 
 
 def main() -> None:
