@@ -38,6 +38,17 @@ def test_is_upstreams_post_processing() -> None:
         np.testing.assert_array_equal(found.classes[sure], theirs.numpy()[sure])
 
 
+def test_one_class_is_a_threshold() -> None:
+    """As U-Net has it: the sigmoid of the only logit, above ½."""
+    logits = raw(2, classes=1)
+    for i, found in enumerate(maps_from_logits(logits, SIZES[:2])):
+        scaled = F.interpolate(torch.from_numpy(logits[i][None]), size=SIZES[i], mode="bilinear")[0, 0]
+        sure = (scaled.abs() > 1e-5).numpy()
+        assert found.classes.dtype == np.int32
+        assert set(np.unique(found.classes)) == {0, 1}
+        np.testing.assert_array_equal(found.classes[sure], (scaled.sigmoid() > 0.5).numpy()[sure])
+
+
 def test_rows_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     logits = raw(1)
     (whole,) = maps_from_logits(logits, [(50, 40)])

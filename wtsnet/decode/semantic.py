@@ -1,0 +1,150 @@
+"""Semantic segmentation: from a network's output array to a class for each pixel of a picture, and drawing it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+from wtsnet.decode.classes import Names, class_name
+from wtsnet.decode.draw import class_color
+from wtsnet.errors import ImageError, ModelError, RunnerError
+
+Floats: TypeAlias = npt.NDArray[np.float32]
+Size: TypeAlias = tuple[int, int]
+
+_AT_ONCE = 1 << 22  # logits that are scaled up at one time
+_LEAST = 0.005  # share of a picture from which on a class is named on it
+
+
+@dataclass(frozen=True, eq=False)
+class ClassMap:
+    """The class of each pixel of one picture: (height, width) int32.
+
+    Raises:
+        RunnerError: an array of another shape.
+    """
+
+    classes: npt.NDArray[np.int32]
+
+    def __post_init__(self) -> None:
+        if self.classes.ndim != 2 or 0 in self.classes.shape:
+            raise RunnerError(f"a map of classes has shape {self.classes.shape}, expected (height, width)")
+
+    def shares(self) -> dict[int, float]:
+        """Of each class that is in the picture, how much of it it covers, from 0 to 1, the largest first."""
+        found, counts = np.unique(self.classes, return_counts=True)
+        order = np.argsort(-counts, kind="stable")
+        return {int(found[i]): float(counts[i] / self.classes.size) for i in order}
+
+
+def maps_from_logits(logits: npt.ArrayLike, sizes: Sequence[Size]) -> list[ClassMap]:
+    """The best class of each pixel, the logits being scaled up bilinearly between pixel centres, as upstream does.
+
+    Args:
+        logits: (N, classes, h, w). Where there is one, a pixel's class is 1 if the sigmoid of it is above ½, else 0.
+        sizes: the height and width in pixels that each of the N maps is wanted in: those of the picture, where it was
+            stretched to the network's input.
+
+    Raises:
+        RunnerError: an array of another shape, or with NaN; not as many sizes as maps.
+    """
+    values = np.asarray(logits, np.float32)
+    if values.ndim != 4 or 0 in values.shape:
+        raise RunnerError(f"logits have shape {values.shape}, expected (N, classes, height, width)")
+    _check_sizes(sizes, len(values))
+    if broken := np.count_nonzero(np.isnan(values)):
+        raise RunnerError(f"{broken} of {values.size} logits are NaN: the network's weights or precision are at fault")
+    return [ClassMap(_best(picture, size)) for picture, size in zip(values, sizes, strict=True)]
+
+
+def maps_from_classes(classes: npt.ArrayLike, sizes: Sequence[Size]) -> list[ClassMap]:
+    """Maps of classes (N, h, w), which the network itself chose, in other sizes: a pixel has the class of the nearest.
+
+    Raises:
+        RunnerError: an array of another shape; not as many sizes as maps.
+    """
+    maps = np.asarray(classes)
+    if maps.ndim != 3 or 0 in maps.shape or maps.dtype.kind not in "iu":
+        raise RunnerError(f"classes have shape {maps.shape} of {maps.dtype}, expected (N, height, width) of integers")
+    _check_sizes(sizes, len(maps))
+    made = []
+    for picture, size in zip(maps, sizes, strict=True):
+        rows, columns = (
+            ((np.arange(wanted) + 0.5) * (count / wanted)).astype(np.intp)
+            for wanted, count in zip(size, picture.shape, strict=True)
+        )
+        made.append(ClassMap(np.ascontiguousarray(picture[rows[:, None], columns], np.int32)))
+    return made
+
+
+def draw_classes(
+    image: npt.NDArray[np.uint8], found: ClassMap, names: Names | None = None, *, opacity: float = 0.5
+) -> npt.NDArray[np.uint8]:
+    """A copy of a picture (height, width, 3) uint8 RGB, tinted by class, with the names of the classes that it shows.
+
+    A class has the same colour in every picture. Names are written from the top left down, that of the largest first.
+
+    Raises:
+        ImageError: `image` is no such array, or not of the map's size.
+        ModelError: an opacity outside 0…1.
+        ManifestError: `names` lacks a class.
+    """
+    if image.ndim != 3 or image.shape != (*found.classes.shape, 3) or image.dtype != np.uint8:
+        expected = (*found.classes.shape, 3)
+        raise ImageError(f"expected a picture of shape {expected} of uint8, got {image.shape} of {image.dtype}")
+    if not 0 <= opacity <= 1:
+        raise ModelError(f"opacity is {opacity!r}, expected a number from 0 to 1")
+    shares = found.shares()
+    present, places = np.unique(found.classes, return_inverse=True)
+    colors = np.array([class_color(int(index)) for index in present], np.float32)
+    tinted = image * np.float32(1 - opacity) + colors[places.reshape(found.classes.shape)] * np.float32(opacity)
+    canvas = Image.fromarray((tinted + 0.5).astype(np.uint8))
+    pen = ImageDraw.Draw(canvas)
+    letters = max(12, round(min(canvas.size) / 32))
+    font, margin = ImageFont.load_default(letters), max(2, letters // 4)
+    for line, (index, share) in enumerate(shares.items()):
+        top = line * (letters + margin)
+        if share < _LEAST or top + letters + margin > canvas.height:
+            break
+        text = f"{class_name(names, index)} {share:.0%}"
+        width = round(pen.textlength(text, font=font)) + letters + 2 * margin
+        pen.rectangle((0, top, width, top + letters + margin), fill=(0, 0, 0))
+        pen.rectangle((margin, top + margin, letters - 1, top + letters - 1), fill=class_color(index))
+        pen.text((letters + margin, top + (letters + margin) / 2), text, fill=(255, 255, 255), font=font, anchor="lm")
+    return np.array(canvas)
+
+
+def _check_sizes(sizes: Sequence[Size], count: int) -> None:
+    if len(sizes) != count:
+        raise RunnerError(f"found {len(sizes)} sizes, expected one for each of {count} maps")
+
+
+def _best(logits: Floats, size: Size) -> npt.NDArray[np.int32]:
+    """The best class of each pixel, some rows at a time: all logits of a large picture would fill the memory."""
+    above, below, down = _taps(logits.shape[1], size[0])
+    before, after, across = _taps(logits.shape[2], size[1])
+    best = np.empty(size, np.int32)
+    step = max(1, _AT_ONCE // (len(logits) * size[1]))
+    for start in range(0, size[0], step):
+        rows = slice(start, start + step)
+        blended = _blend(logits[:, above[rows]], logits[:, below[rows]], down[rows, None])
+        scaled = _blend(blended[..., before], blended[..., after], across)
+        best[rows] = scaled.argmax(axis=0) if len(scaled) > 1 else scaled[0] > 0
+    return best
+
+
+def _taps(count: int, wanted: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], Floats]:
+    """For each wanted pixel: the pixels before and after its centre, and how far it is past the first."""
+    centres = np.clip((np.arange(wanted) + 0.5) * (count / wanted) - 0.5, 0, count - 1)
+    first = centres.astype(np.intp)
+    return first, np.minimum(first + 1, count - 1), (centres - first).astype(np.float32)
+
+
+def _blend(first: Floats, second: Floats, share: Floats) -> Floats:
+    blended: Floats = first + (second - first) * share
+    return blended
