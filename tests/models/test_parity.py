@@ -15,7 +15,7 @@ from tools.record import record
 from wtsnet.verify import verify
 
 # Also compared with nothing folded: one of each kind that has batch norms behind convolutions.
-APART = ("resnet18", "yolov5", "yolov5n")
+APART = ("densenet121", "resnet18", "vgg11_bn", "yolov5", "yolov5n")
 
 
 @pytest.fixture
@@ -65,6 +65,7 @@ def compare(twin: Twin, golden: Path, fold_bn: bool) -> None:
     with np.load(golden) as file:
         keys = [key for key in file.files if not key.startswith("input/")]
         spread = {key: float(file[key].std()) for key in keys if key.startswith("module/")}
+        assert all(np.isfinite(file[key]).all() for key in keys if file[key].dtype.kind == "f")
     recorded = {key.removeprefix("module/").replace("output/", "output ") for key in keys}
     skipped = explained(twin, recorded, fold_bn)
     assert set(report.skipped) == skipped

@@ -1,0 +1,149 @@
+"""ViT (Dosovitskiy et al. 2020), with torchvision's weight names or with Hugging Face's."""
+
+from __future__ import annotations
+
+import dataclasses
+from math import isqrt
+from typing import TYPE_CHECKING
+
+from wtsnet.blocks.imagenet import imagenet
+from wtsnet.blocks.names import as_stored
+from wtsnet.blocks.transformer import attention, class_token, feed_forward, to_tokens
+from wtsnet.ops import add, conv, cut, gelu, identity, layer_norm, linear, multi_head_attention, parameter, squeeze
+from wtsnet.registry import Image, model
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wtsnet.network import Scope, Tensor
+    from wtsnet.weights import Weights
+
+
+@dataclasses.dataclass(frozen=True)
+class ViT:
+    """A variant: channels of a token, layers, heads and the side of a patch in pixels.
+
+    Attributes:
+        resize: the shorter side of a picture before 224×224 are cut out of it.
+        table: the weight that holds the positions.
+        imgsz: height and width of the pictures; what the weights hold positions for.
+    """
+
+    width: int = 768
+    depth: int = 12
+    heads: int = 12
+    patch: int = 16
+    resize: int = 256
+    table: str = "encoder.pos_embedding"
+    imgsz: int = 224
+
+    def bind(self, weights: Weights) -> ViT:
+        """With the size of pictures for which the weights hold positions, where these make a square."""
+        patches = weights.take(self.table, (1, -1, self.width)).shape[1] - 1
+        side = isqrt(max(patches, 0))
+        return dataclasses.replace(self, imgsz=side * self.patch) if side and side**2 == patches else self
+
+
+VITS = {
+    "vit_b_16": ViT(),
+    "vit_b_32": ViT(patch=32),
+    "vit_l_16": ViT(1024, 24, 16, resize=242),
+    "vit_l_32": ViT(1024, 24, 16, patch=32),
+}
+TABLE = "vit.embeddings.position_embeddings"
+HUGGING_FACE = {
+    "vit-tiny-patch16": ViT(192, heads=3, table=TABLE),
+    "vit-small-patch16": ViT(384, heads=6, table=TABLE),
+    "vit-base-patch16": ViT(table=TABLE),
+    "vit-base-patch32": ViT(patch=32, table=TABLE),
+    "vit-large-patch16": ViT(1024, 24, 16, table=TABLE),
+    "vit-large-patch32": ViT(1024, 24, 16, patch=32, table=TABLE),
+}
+# Names in transformers 5 and, in published weights, those of transformers 4.
+PUBLISHED = (
+    (r"^vit\.layers\.", "vit.encoder.layer."),
+    (r"attention\.q_proj", "attention.attention.query"),
+    (r"attention\.k_proj", "attention.attention.key"),
+    (r"attention\.v_proj", "attention.attention.value"),
+    (r"attention\.o_proj", "attention.output.dense"),
+    (r"mlp\.fc1", "intermediate.dense"),
+    (r"mlp\.fc2", "output.dense"),
+)
+
+
+def _cropped(cfg: ViT) -> Image:
+    return imagenet(cfg.imgsz, round(cfg.resize * cfg.imgsz / 224))
+
+
+def _stretched(cfg: ViT) -> Image:
+    preprocess = {"kind": "stretch", "mean": [0.5] * 3, "std": [0.5] * 3}
+    return Image(size=cfg.imgsz, name="pixel_values", preprocess=preprocess)
+
+
+@model("vit", image=_cropped, task="classify", upstream="torchvision", variants=VITS)
+def vit(s: Scope, x: Tensor, cfg: ViT) -> Mapping[str, Tensor]:
+    """Patches as tokens behind a class token, pre-norm encoder layers, and a linear classifier of the class token."""
+    _check_size(s, x, cfg)
+    x = to_tokens(s, conv(s / "conv_proj", x, cfg.width, cfg.patch, cfg.patch))
+    x = class_token(s, "class_token", x)
+    encoder = s / "encoder"
+    x = identity(encoder / "dropout", add(encoder, x, parameter(encoder, "pos_embedding", *_size_of(x)), "positions"))
+    for i in range(cfg.depth):
+        x = _layer(encoder / "layers" / f"encoder_layer_{i}", x, cfg.heads)
+    encoder.net.record("encoder.layers", x)
+    x = encoder.net.record("encoder", layer_norm(encoder / "ln", x, eps=1e-6))
+    return {"logits": s.net.record("heads", linear(s / "heads" / "head", _first(s, x), -1))}
+
+
+def _layer(s: Scope, x: Tensor, heads: int) -> Tensor:
+    y = layer_norm(s / "ln_1", x, eps=1e-6)
+    x = x + identity(s / "dropout", multi_head_attention(s / "self_attention", y, y, y, heads))
+    return s.net.record(s.path, x + feed_forward(s / "mlp", layer_norm(s / "ln_2", x, eps=1e-6)))
+
+
+@model("vit-huggingface", image=_stretched, task="classify", upstream="transformers", variants=HUGGING_FACE)
+def vit_huggingface(s: Scope, x: Tensor, cfg: ViT) -> Mapping[str, Tensor]:
+    """The same network as `ViTForImageClassification`; its weights by the names of transformers 5 or as published."""
+    _check_size(s, x, cfg)
+    s = as_stored(s, "vit.layers.0.layernorm_before.weight", PUBLISHED)
+    top = s / "vit"
+    (top / "pooler" / "dense").leave("weight", "bias")  # some checkpoints carry it; the classifier takes the token
+    embeddings = top / "embeddings"
+    patches = embeddings / "patch_embeddings"
+    x = to_tokens(patches, conv(patches / "projection", x, cfg.width, cfg.patch, cfg.patch), suffix="")
+    x = class_token(embeddings, "cls_token", x)
+    x = add(embeddings, x, parameter(embeddings, "position_embeddings", *_size_of(x)))
+    x = identity(embeddings / "dropout", x)
+    for i in range(cfg.depth):
+        x = _huggingface_layer(top / "layers" / i, x, cfg.heads)
+    x = layer_norm(top / "layernorm", x, eps=1e-12)
+    return {"logits": linear(s / "classifier", _first(s, x), -1)}
+
+
+def _huggingface_layer(s: Scope, x: Tensor, heads: int) -> Tensor:
+    y = layer_norm(s / "layernorm_before", x, eps=1e-12)
+    x = x + identity(s / "dropout", attention(s / "attention", y, y, y, heads))
+    mlp = s / "mlp"
+    y = linear(mlp / "fc1", layer_norm(s / "layernorm_after", x, eps=1e-12), 4 * x.shape[2])
+    y = linear(mlp / "fc2", gelu(mlp / "activation_fn", y), x.shape[2])
+    return s.net.record(s.path, x + identity(s / "dropout", s.net.record(mlp.path, y)))
+
+
+def _check_size(s: Scope, x: Tensor, cfg: ViT) -> None:
+    """Raise unless the weights hold a position for each patch."""
+    if -1 in x.shape[2:]:
+        raise s.error(f"input: found dynamic sizes {x.shape}, expected fixed ones: each patch has a learnt position")
+    rows, columns = (size // cfg.patch for size in x.shape[2:])
+    known = s.net.weights.take(cfg.table, (1, -1, cfg.width)).shape[1] - 1
+    if rows * columns != known:
+        found = f"{x.shape[2]}x{x.shape[3]} pixels, which are {rows * columns} patches"
+        raise s.error(f"input: found {found}, expected {known}, for which {cfg.table} has positions")
+
+
+def _size_of(x: Tensor) -> tuple[int, int, int]:
+    return 1, x.shape[1], x.shape[2]
+
+
+def _first(s: Scope, x: Tensor) -> Tensor:
+    """Of tokens (N, L, C) the first, (N, C)."""
+    return squeeze(s, cut(s, x, 1, 0, 1, suffix="class"), 1, suffix="class:flat")
