@@ -2,46 +2,110 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from itertools import takewhile
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Table
 
 from wtsnet.registry import Model, find
 from wtsnet.registry import models as registered
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+COLUMNS = ("family", "variants", "task", "input", "upstream")
+
 
 def models(
     name: Annotated[str | None, typer.Argument(metavar="[MODEL]", help="Show one model and its options.")] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
 ) -> None:
-    """List the models that can be built by name.
+    """List the models that can be built by name. In the table, net{18,34} stands for net18 and net34.
 
     Example: wtsnet models resnet50
     """
     if name is not None:
         _one(find(name))
-        return
-    longest = max(map(len, registered()))  # no name is broken, so that it can be found and copied
-    columns = ("family", Column("variants", min_width=longest), "task", "input", "upstream")
-    table = Table(*columns, box=None, pad_edge=False)
+    elif markdown:
+        print("\n".join(f"| {' | '.join(cells)} |" for cells in (COLUMNS, ("---",) * len(COLUMNS), *rows())))
+    else:
+        table = Table(*COLUMNS, box=None, pad_edge=False)
+        for cells in rows():
+            table.add_row(*cells)
+        Console().print(table)
+
+
+def rows() -> list[tuple[str, ...]]:
+    """A row of the table for each family."""
     families: dict[str, list[Model]] = {}
     for model in registered().values():
         families.setdefault(model.family, []).append(model)
-    for family, variants in families.items():
-        sizes = dict.fromkeys(_input(model) for model in variants)
-        names = " ".join(model.name for model in variants)
-        table.add_row(family, names, variants[0].task, ", ".join(sizes), variants[0].upstream)
-    Console().print(table)
+    return [
+        (
+            family,
+            " ".join(abbreviated([model.name for model in variants])),
+            variants[0].task,
+            _sizes(variants),
+            variants[0].upstream,
+        )
+        for family, variants in families.items()
+    ]
+
+
+def abbreviated(names: Sequence[str]) -> list[str]:
+    """Names in a row that differ in one part as one, as in `resnet{18,34}` and `yolov8{n,s}-seg`."""
+    groups: list[tuple[str, list[str], str]] = []  # what comes before, the parts, what comes behind
+    for name in names:
+        if groups:
+            before, parts, behind = groups[-1]
+            whole = f"{before}{parts[0]}{behind}"
+            shared = _shared(whole, name)
+            between = [_between(one, shared) for one in (whole, name)]
+            if len(parts) == 1 and shared[0] and not any("-" in one[1:] for one in between):
+                groups[-1] = shared[0], between, shared[1]
+                continue
+            if len(parts) > 1 and shared == (before, behind):
+                parts.append(between[1])
+                continue
+        groups.append(("", [name], ""))
+    return [f"{a}{{{','.join(parts)}}}{b}" if len(parts) > 1 else f"{a}{parts[0]}{b}" for a, parts, b in groups]
+
+
+def _shared(a: str, b: str) -> tuple[str, str]:
+    """What two names begin with and end with, neither cutting a word or a number in two."""
+    one, other = (re.findall(r"[a-z]+|\d+|[-_]", name) for name in (a, b))
+    before = _alike(one, other)
+    shorter = min(len(one), len(other)) - len(before)
+    behind = _alike(one[::-1], other[::-1])[:shorter][::-1]
+    while behind and (behind[0] not in "-_" or len(behind) == shorter):
+        behind = behind[1:]
+    return "".join(before), "".join(behind)
+
+
+def _alike(a: Sequence[str], b: Sequence[str]) -> list[str]:
+    """The items that two sequences begin with."""
+    return [x for x, _ in takewhile(lambda pair: pair[0] == pair[1], zip(a, b, strict=False))]
+
+
+def _between(name: str, shared: tuple[str, str]) -> str:
+    before, behind = shared
+    return name[len(before) : len(name) - len(behind)]
 
 
 def _one(model: Model) -> None:
-    print(f"{model.name}: {model.task}, weights as in {model.upstream or 'your own model'}, input {_input(model)}")
+    print(f"{model.name}: {model.task}, weights as in {model.upstream or 'your own model'}, input {_sizes([model])}")
     for field in model.options:
         print(f"  {field.name}={getattr(model.config, field.name)}  {field.metadata['help']}")
 
 
-def _input(model: Model) -> str:
-    image = model.image_of(model.config)
-    height, width = (image.size, image.size) if isinstance(image.size, int) else image.size
-    return f"{image.name} {image.channels}×{height}×{width}"
+def _sizes(variants: Iterable[Model]) -> str:
+    """What the input is called, and its channels, height and width: of each size once."""
+    sizes: dict[str, list[str]] = {}
+    for model in variants:
+        image = model.image_of(model.config)
+        height, width = (image.size, image.size) if isinstance(image.size, int) else image.size
+        sizes.setdefault(image.name, []).append(f"{image.channels}×{height}×{width}")
+    return ", ".join(f"{name} {' '.join(dict.fromkeys(shapes))}" for name, shapes in sizes.items())
