@@ -338,6 +338,15 @@ def test_facts_of_the_manifest_make_another_engine(tmp_path: Path) -> None:
     assert len(keys) == 5
 
 
+def test_what_is_in_a_file_that_an_option_names_makes_another_engine(tmp_path: Path) -> None:
+    cfg = tmp_path / "lists.yaml"
+    keys = set()
+    for text in ("nc: 1", "nc: 2"):
+        cfg.write_text(text)
+        keys |= {key_of("yolov5", yolo_file(tmp_path), cfg=str(cfg)) for _ in range(2)}
+    assert len(keys) == 2
+
+
 def test_tensorrt_and_gpu_make_another_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     keys = {key_of()}
     for name, capability in (("A", (8, 9)), ("B", (8, 9)), ("A", (8, 6))):

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.small import yolo_file
-from wtsnet import write_wts
+from wtsnet import Network, write_wts
 from wtsnet.errors import (
     ManifestError,
     MissingWeightError,
@@ -113,6 +113,15 @@ def test_unused_weights() -> None:
         store.check_used()
     store.leave(*store.unused())
     store.check_used()
+
+
+def test_modules_that_are_left() -> None:
+    store = Weights(dict.fromkeys(("a.b.w", "a.b.c.w", "a.bc.w", "a.w"), SIX))
+    net = Network(store)
+    (net.root / "a").leave_modules("b", "absent")
+    assert store.unused() == ["a.bc.w", "a.w"]
+    net.root.leave_modules("a")
+    assert store.unused() == []
 
 
 def test_the_prefix_of_data_parallel_is_looked_through() -> None:

@@ -17,6 +17,7 @@ from wtsnet import trt as tensorrt
 from wtsnet.device import driver
 from wtsnet.engine import Engine, load
 from wtsnet.errors import EngineError, ManifestError
+from wtsnet.files import sha256
 from wtsnet.onnxfile import is_onnx
 from wtsnet.registry import find
 
@@ -41,11 +42,17 @@ def key(model: str, weights: Weights, how: Mapping[str, Any], options: Mapping[s
         "weights": weights.sha256,
         "facts": dict(weights.facts),
         "options": dict(options),
+        "read": {name: sha256(value) for name, value in options.items() if _is_file(value)},
         "how": dict(how),
         "tensorrt": [tensorrt.flavour(), tensorrt.version()],
         "gpu": gpu and [gpu.name, gpu.target],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+
+def _is_file(value: Any) -> bool:
+    """Whether an option names a file, whose content then counts."""
+    return isinstance(value, str) and bool(value) and Path(value).is_file()
 
 
 def cached(entry: Path) -> Engine | None:

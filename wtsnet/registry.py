@@ -184,8 +184,9 @@ def block(
         @wraps(function)
         def recorded(s: Scope, *args: Any, **kwargs: Any) -> T:
             out = function(s, *args, **kwargs)
-            several = isinstance(out, list | tuple)
-            for path, x in [(f"{s.path}[{i}]", x) for i, x in enumerate(out)] if several else [(s.path, out)]:
+            made: Any = out
+            several = {f"{s.path}[{i}]": x for i, x in enumerate(made)} if isinstance(made, list | tuple) else {}
+            for path, x in (several or {s.path: made}).items():
                 calls = s.net.modules.get(path)
                 if not calls or calls[-1] is not x.trt:  # an op notes its own
                     s.net.record(path, x)

@@ -41,7 +41,17 @@ MORE: dict[str, Callable[[Scope, Tensor], Tensor]] = {
     "operators": lambda s, x: -(1.0 - x) / 2.0 + 3.0 * x,
 }
 # One of each kind of block.
-MODELS = ["lenet", "resnet18", "resnext50_32x4d", "yolov5n", "yolov5n6"]
+MODELS = [
+    "lenet",
+    "resnet18",
+    "resnext50_32x4d",
+    "yolov5n",
+    "yolov5n6",
+    "yolov8n-seg",
+    "yolov8n-obb",
+    "yolo26n",
+    "segformer-b0",
+]
 
 
 class Invented(Weights):

@@ -13,7 +13,8 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from tests.upstream import FULL, realistic_one
+from tests.upstream import FULL, realistic_one, ultralytics
+from tests.upstream.realistic import realistic
 from tests.upstream.yolov5 import HIDDEN, architecture_file, yolov5
 from wtsnet import Network, ReferenceRunner
 from wtsnet.checkpoint import export
@@ -23,8 +24,8 @@ from wtsnet.checkpoint import export
 class Twin:
     """A registered model's PyTorch module, an input for it, and weights as `wtsnet.define` takes them.
 
-    `weights` is the module's state dict; for `yolov5`, whose architecture is in the manifest, a .wts path. `hidden`
-    says which of the module's outputs the network has no tensor for (see `tests.upstream.made.Made`).
+    `weights` is the module's state dict; for `yolo` and `yolov5`, whose architecture is in the manifest, a .wts path.
+    `hidden` says which of the module's outputs the network has no tensor for (see `tests.upstream.made.Made`).
     """
 
     name: str
@@ -57,6 +58,39 @@ def own_detector(tmp_path: Path, lists: dict[str, Any], **options: Any) -> Twin:
     return Twin("yolov5", module, x, tmp_path / "own.wts", HIDDEN)
 
 
+def own_ultralytics(
+    tmp_path: Path, lists: dict[str, Any], task: str = "", size: tuple[int, int] = (64, 96), batch: int = 2
+) -> Twin:
+    """An ultralytics checkpoint with an architecture of its own, saved as its trainer does, and exported; the module
+    computes with the same half weights.
+
+    Args:
+        lists: what an architecture file of the package holds.
+        task: "seg", "pose", "obb" or "cls".
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        channels = lists.get("ch", 3)
+        module, x = realistic(ultralytics.module(lists, task, ch=channels), torch.rand(batch, channels, *size))
+    module.args = {"imgsz": 96, "task": ultralytics.TASKS[task]}  # type: ignore[assignment]  # as its trainer has it
+    module.task = ultralytics.TASKS[task]  # type: ignore[assignment]
+    last = len(module.model) - 1  # type: ignore[arg-type]
+    checkpoint = {"epoch": -1, "model": None, "ema": module.half(), "train_args": module.args, "version": "8.4.190"}
+    torch.save(checkpoint, tmp_path / "own.pt")
+    export(tmp_path / "own.pt", tmp_path / "own.wts")
+    return Twin("yolo", module.float(), x, tmp_path / "own.wts", ultralytics.hidden(f"-{task}", last))
+
+
+# Key points and classes of one's own, sides of the network that no letter has, and another activation.
+OWN_POSE = {
+    "nc": 3,
+    "kpt_shape": [5, 2],
+    "scale": "t",
+    "scales": {"n": [1.0, 1.0, 1024], "t": [0.4, 0.2, 512]},
+    "activation": "nn.Hardswish()",
+}
+
+
 def published_lists(**changes: Any) -> dict[str, Any]:
     """The architecture of YOLOv5 as the package publishes it, with changes."""
     lists: dict[str, Any] = yaml.safe_load(architecture_file("n").read_text("utf-8"))
@@ -64,7 +98,7 @@ def published_lists(**changes: Any) -> dict[str, Any]:
 
 
 # What is compared module by module. Models with an architecture of one's own are given one.
-COMPARED = ("yolov5", *FULL)
+COMPARED = ("yolov5", "yolo", *FULL)
 
 
 @pytest.fixture(scope="session", params=COMPARED)
@@ -72,6 +106,9 @@ def twin(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     """Each compared model in turn: all tests of one run before the next is made."""
     if request.param == "yolov5":
         return own_detector(tmp_path_factory.mktemp("own"), published_lists(**OWN))
+    if request.param == "yolo":
+        lists = ultralytics.lists("yolov8-pose") | OWN_POSE
+        return own_ultralytics(tmp_path_factory.mktemp("own"), lists, "pose")
     made, x = realistic_one(request.param)
     return Twin(request.param, made.module, x, made.module.state_dict(), made.hidden)
 

@@ -14,8 +14,11 @@ from wtsnet import define
 from wtsnet.registry import models
 from wtsnet.verify import relative_error
 
-CLASSIFIERS = ["lenet", "resnet18", "resnext50_32x4d"]
-DETECTORS = ["yolov5", "yolov5n", "yolov5n6"]
+CLASSIFIERS = ["lenet", "resnet18", "resnext50_32x4d", "mlp", "segformer-b0", "swin_t", "swin_v2_t", "vit-tiny-patch16"]
+CLASSIFIERS += ["alexnet", "mobilenet_v3_small", "shufflenet_v2_x0_5", "squeezenet1_0"]
+CLASSIFIERS += ["convnextv2_atto", "ghostnetv2_100", "hrnet_w18_small"]
+CLASSIFIERS += ["unet", "lane_detector_18"]
+DETECTORS = ["yolov5", "yolov5n", "yolov5n6", "yolov8n-seg", "yolov8n-obb", "yolo12n"]
 # The largest differences seen are a third of these.
 TOLERANCES = {"fp16": 2e-2, "bf16": 1e-1}
 
@@ -50,7 +53,9 @@ def test_batches(twin: Twin) -> None:
             assert_equal(run(dynamic, x), run(fixed, x))
 
 
-@pytest.mark.parametrize("twin", ["resnet18", *DETECTORS], indirect=True)
+@pytest.mark.parametrize(
+    "twin", ["resnet18", "shufflenet_v2_x0_5", "squeezenet1_0", "hrnet_w18_small", *DETECTORS], indirect=True
+)
 def test_picture_sizes(twin: Twin) -> None:
     """Height and width change from run to run, each for itself."""
     for head in heads(twin.name):

@@ -39,7 +39,7 @@ def test_builds(twin: Twin) -> None:
         assert bytes_each < 6 or twin.millions < 4
 
 
-@pytest.mark.parametrize("twin", ["yolov5n", "yolov5n6"], indirect=True)
+@pytest.mark.parametrize("twin", ["yolov5n", "yolov8n-seg", "yolo26n"], indirect=True)
 @pytest.mark.parametrize(("head", "precision"), HEADS)
 def test_detectors_of_pictures_of_any_size(twin: Twin, head: str, precision: str) -> None:
     build_any_size(twin, head=head, precision=precision)

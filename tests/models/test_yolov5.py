@@ -130,6 +130,7 @@ def test_sizes_are_in_the_networks_own_outputs() -> None:
     assert shapes == {"boxes": (-1, 1000, 4), "scores": (-1, 1000), "classes": (-1, 1000)}
     assert net.facts["decode"] == {
         "kind": "yolov5",
+        "task": "detect",
         "head": "topk",
         "classes": 80,
         "strides": [8, 16, 32],

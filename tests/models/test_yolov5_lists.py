@@ -11,24 +11,23 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 
 from tests.models.conftest import OWN, Twin, original, own_detector, published_lists, run
 from tests.upstream import upstream
-from tests.upstream.yolov5 import architecture_file
+from tests.upstream.yolov5 import hub_lists
 from wtsnet import define, write_wts
 from wtsnet.errors import ModelError
 from wtsnet.manifest import WeightsManifest, manifest_path
 from wtsnet.verify import relative_error
 
 SMALL = {"depth_multiple": 0.33, "width_multiple": 0.125, "nc": 4}
-# Other architectures of the package's, made small: two, four and five levels, three necks, an activation.
+# Other architectures of the package's, made small: two, four and five levels, three necks, an activation, other blocks.
 OTHERS = ["yolov5-p2", "yolov5-p34", "yolov5-p6", "yolov5-p7", "yolov5-fpn", "yolov5-panet", "yolov5-bifpn"]
-OTHERS += ["yolov5s-LeakyReLU", "yolov3", "yolov3-spp"]
+OTHERS += ["yolov5s-LeakyReLU", "yolov5s-ghost", "yolov5s-transformer", "yolov3", "yolov3-spp", "yolov3-tiny"]
 
 
 def hub(name: str) -> dict[str, Any]:
-    lists: dict[str, Any] = yaml.safe_load(architecture_file("n6").with_name(f"{name}.yaml").read_text("utf-8"))
+    lists = hub_lists(name)
     if isinstance(lists["anchors"], int):  # so many a level, to be found in training
         lists["anchors"] = [[4 << i, 5 << i, 7 << i, 6 << i] for i in range(len(lists["head"][-1][0]))]
     return lists | SMALL
@@ -83,13 +82,20 @@ def test_activations(activation: str, tmp_path: Path) -> None:
     assert relative_error(run(net, twin.x)["predictions"], original(twin)[0].numpy()) <= 1e-5
 
 
-@pytest.mark.parametrize(("name", "block"), [("yolov5s-ghost", "GhostConv"), ("yolov5s-transformer", "C3TR")])
-def test_an_unknown_block(name: str, block: str, tmp_path: Path) -> None:
-    twin = own_detector(tmp_path, hub(name))
-    with pytest.raises(
-        ModelError, match=rf"architecture row \d+: unknown block '{block}'.*@wtsnet.block\(\"{block}\"\)"
-    ):
-        define("yolov5", twin.weights)
+def test_an_unknown_block(own: Twin) -> None:
+    """The error names it, its row, what is near, and how to register it; and so of a head."""
+    text = (
+        r"""architecture row 2: unknown block 'C3Ghosst'; did you mean 'C3Ghost'\?; register it with @wtsnet.block\("""
+    )
+    with pytest.raises(ModelError, match=text + r"\"C3Ghosst\"\) on a function \(scope, x, \*args\)"):
+        define("yolov5", edited(own.weights, set_row(2, [-1, 3, "C3Ghosst", [128]])))
+    last = [[17, 20, 23], 1, "Detekt", ["nc", "anchors"]]
+    text = (
+        r"architecture row 24: found 'Detekt', expected a head as the last row; did you mean 'Detect'\? \(Classify, .*"
+    )
+    edited(own.weights, set_row(2, [-1, 3, "C3", [128]]))
+    with pytest.raises(ModelError, match=text + r"register it with @wtsnet.blocks.heads.head\(\"Detekt\"\)"):
+        define("yolov5", edited(own.weights, lambda facts: facts["yaml"]["head"].__setitem__(-1, last)), imgsz=64)
 
 
 def test_the_picture_is_what_it_was_trained_on(own: Twin) -> None:
@@ -120,9 +126,9 @@ def test_strides_follow_from_the_layers_where_nothing_tells(own: Twin) -> None:
 
 def test_weights_without_a_manifest(own: Twin) -> None:
     manifest_path(own.weights).unlink()
-    with pytest.raises(ModelError, match=f"{re.escape(str(own.weights))}: yolov5 takes its architecture from the man"):
+    with pytest.raises(ModelError, match=f"{re.escape(str(own.weights))}: the architecture is taken from the manifest"):
         define("yolov5", own.weights)
-    with pytest.raises(ModelError, match=r"weights: yolov5 takes its architecture .* name a letter such as yolov5s"):
+    with pytest.raises(ModelError, match=r"weights: the architecture is taken .* name a published one such as yolov5s"):
         define("yolov5", own.module.state_dict())
 
 
@@ -130,7 +136,7 @@ def test_a_state_dict_has_no_architecture(tmp_path: Path) -> None:
     module, _ = upstream("yolov5n")
     write_wts(tmp_path / "n.wts", module.state_dict())
     assert define("yolov5n", tmp_path / "n.wts", imgsz=64).facts["decode"]["classes"] == 80
-    with pytest.raises(ModelError, match="name a letter such as yolov5s"):
+    with pytest.raises(ModelError, match="name a published one such as yolov5s"):
         define("yolov5", tmp_path / "n.wts")
 
 
@@ -164,7 +170,7 @@ WRONG = {
     ),
     "no head": (
         lambda facts: facts["yaml"]["head"].pop(),
-        "architecture row 23: found 'C3', expected Detect as the last",
+        "architecture row 23: found 'C3', expected a head as the last row",
     ),
     "no backbone": (lambda facts: facts["yaml"].pop("backbone"), "own.wts: no 'backbone' in the architecture"),
     "rows that are no list": (lambda facts: facts["yaml"].update(head=7), "own.wts: head: found 7, expected a list"),
@@ -181,7 +187,7 @@ WRONG = {
         lambda facts: facts["yaml"].update(activation="nn.GELU('tanh')"),
         "found argument \"'tanh'\", expected numbers in order",
     ),
-    "no classes": (lambda facts: facts.pop("nc") and facts["yaml"].pop("nc"), "own.wts: nc: found None, expected"),
+    "no classes": (lambda facts: facts.pop("nc") and facts["yaml"].pop("nc"), "own.wts: no 'nc' in the architecture"),
     "a depth": (
         lambda facts: facts["yaml"].update(depth_multiple="deep"),
         "depth_multiple: found 'deep', expected a num",

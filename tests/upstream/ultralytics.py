@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import re
 from contextlib import nullcontext
@@ -19,6 +18,7 @@ from torch import nn
 
 import tests.upstream.torchvision  # noqa: F401  # declares the operators that the package's imports ask for
 from tests.upstream.made import Made
+from tests.upstream.yolov5 import apart
 
 # One of each generation and task, small. That all lists are upstream's own is a test in itself.
 FULL = (
@@ -28,6 +28,7 @@ FULL = (
 )
 TASKS = {"": "detect", "seg": "segment", "pose": "pose", "obb": "obb", "cls": "classify"}
 KINDS = {"seg": "SegmentationModel", "pose": "PoseModel", "obb": "OBBModel", "cls": "ClassificationModel"}
+KINDS |= {"sem": "SemanticSegmentationModel", "depth": "DepthModel"}
 RAW = {r"output [1-9]\d*": "the raw maps: the first output, the predictions, is compared"}
 # Of re-parametrised convolutions; those of RT-DETR's neck are called as other layers of its backbone are.
 BRANCHES = {
@@ -101,10 +102,10 @@ def module(cfg: str | dict[str, Any], task: str = "", **options: Any) -> nn.Modu
 
     Args:
         cfg: a name such as "yolov8n-seg.yaml", or what its architecture files hold.
-        task: "seg", "pose", "obb" or "cls"; where it is empty, what the name says.
+        task: "seg", "pose", "obb", "cls", "sem" or "depth"; where it is empty, what the name says.
         options: `nc`, `data_kpt_shape` of pose models.
     """
-    named = re.search("-(seg|pose|obb|cls)", cfg) if isinstance(cfg, str) else None
+    named = re.search("-(seg|pose|obb|cls|sem|depth)", cfg) if isinstance(cfg, str) else None
     kind = KINDS.get(task or (named[1] if named else ""), "DetectionModel")
     if "RTDETRDecoder" in str(cfg) or str(cfg).startswith("rtdetr"):
         kind = "RTDETRDetectionModel"
@@ -115,10 +116,7 @@ def module(cfg: str | dict[str, Any], task: str = "", **options: Any) -> nn.Modu
         made: Any = getattr(tasks, kind)(cfg, verbose=False, **options)
     if getattr(made.model[-1], "one2one_cv2", None) is not None:
         made.end2end = True  # its boxes as they are, with no suppression behind them
-    for part in made.modules():  # one serves many, and would be told by the name of the first of them
-        if isinstance(act := getattr(part, "act", None), nn.Module):
-            part.act = copy.deepcopy(act)
-    return made  # type: ignore[no-any-return]  # the package has no types
+    return apart(made)
 
 
 @cache

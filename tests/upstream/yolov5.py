@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 import re
@@ -25,12 +26,11 @@ from tests.upstream.made import Made
 from tests.upstream.realistic import realistic
 
 FULL = ("yolov5n", "yolov5n6", "yolov5n-seg", "yolov5n-cls", "yolov3-tiny")
-ACTIVATION = {r"model\.0\.act#\d+": "one activation serves all convolutions, under the first one's name"}
-HIDDEN = ACTIVATION | {
+HIDDEN = {
     r"model\.\d+\[1\]\[\d+\]": "the head gives (predictions, raw maps)",
     r"output [1-9]": "the raw maps: the first output, the predictions, is compared",
 }
-SEGMENTING = ACTIVATION | {
+SEGMENTING = {
     r"model\.\d+\[2\]\[\d+\]": "the head gives (predictions, prototypes, raw maps)",
     r"output [2-9]": "the raw maps: the first two outputs are compared",
 }
@@ -43,7 +43,7 @@ def make(name: str) -> Made | None:
     if not found:
         return None
     if found[2] == "-cls":
-        return Made(classifier(found[1]), (3, 64, 96), uniform=True, hidden=ACTIVATION)
+        return Made(classifier(found[1]), (3, 64, 96), uniform=True)
     hidden = SEGMENTING if found[2] else HIDDEN
     return Made(detector(found[1] + (found[2] or "")), (3, *size_of(found[1])), uniform=True, hidden=hidden)
 
@@ -62,7 +62,7 @@ def detector(cfg: str | dict[str, Any], **options: Any) -> nn.Module:
     with without_values(package) if torch.empty(0).is_meta else nullcontext():
         module: nn.Module = getattr(package, kind)(lists, **options)
     package.Conv.default_act = usual
-    return module
+    return apart(module)
 
 
 @contextmanager
@@ -77,7 +77,14 @@ def without_values(package: Any) -> Iterator[None]:
 
 def classifier(variant: str, classes: int = 1000) -> nn.Module:
     """A classifier with the weights that its constructor gives it, made of a detector as upstream makes it."""
-    module: nn.Module = yolov5_package().ClassificationModel(model=detector(variant), nc=classes)
+    return apart(yolov5_package().ClassificationModel(model=detector(variant), nc=classes))
+
+
+def apart(module: nn.Module) -> nn.Module:
+    """With an activation for each convolution: one serves all, and would be told by the name of the first of them."""
+    for part in module.modules():
+        if isinstance(act := getattr(part, "act", None), nn.Module):
+            part.act = copy.deepcopy(act)
     return module
 
 

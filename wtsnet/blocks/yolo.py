@@ -1,4 +1,4 @@
-"""The blocks that YOLO architecture lists name, with their upstream weight names.
+"""The blocks that YOLO architecture lists name, with their upstream weight names: convolutions and pooling pyramids.
 
 Widths come first among the arguments, as in the lists; `x` tells the input channels. `act` is the architecture's
 activation.
@@ -6,9 +6,10 @@ activation.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
-from wtsnet.ops import batch_norm, concat, conv, conv_bn, cut, max_pool, silu, upsample
+from wtsnet.ops import batch_norm, concat, conv_bn, conv_transpose, cut, identity, max_pool, silu
 from wtsnet.registry import block
 
 if TYPE_CHECKING:
@@ -26,70 +27,57 @@ def conv_block(
     s: Scope,
     x: Tensor,
     c: int,
-    k: int = 1,
-    stride: int = 1,
+    k: int | Sequence[int] = 1,
+    stride: int | Sequence[int] = 1,
     pad: int | None = None,
     groups: int = 1,
     dilation: int = 1,
     activate: bool = True,
     *,
     act: Activation = silu,
+    eps: float = EPS,
 ) -> Tensor:
     """Convolution, batch norm, activation. `pad` None keeps the size at stride 1."""
-    same = (dilation * (k - 1) + 1) // 2 if pad is None else pad
-    x = conv_bn(s / "conv", s / "bn", x, c, k, stride, same, dilation, groups, eps=EPS)
-    return act(s / "act", x) if activate else x
+    ks = (k, k) if isinstance(k, int) else tuple(k)
+    strides = stride if isinstance(stride, int) else tuple(stride)
+    same = tuple((dilation * (size - 1) + 1) // 2 for size in ks) if pad is None else pad
+    x = conv_bn(s / "conv", s / "bn", x, c, ks, strides, same, dilation, groups, eps=eps)
+    return s.net.record(s.path, (act if activate else identity)(s / "act", x))
 
 
-@block("Bottleneck", scaled=True)
-def bottleneck(
-    s: Scope, x: Tensor, c: int, shortcut: bool = True, groups: int = 1, e: float = 0.5, *, act: Activation = silu
-) -> Tensor:
-    """Two convolutions, 1×1 to e·c channels and 3×3 to c, with a shortcut where the channels allow it."""
-    y = conv_block(s / "cv1", x, int(c * e), act=act)
-    y = conv_block(s / "cv2", y, c, 3, groups=groups, act=act)
-    return x + y if shortcut and x.shape[1] == c else y
-
-
-@block("C3", scaled=True, deep=True)
-def c3(
+@block("DWConv", scaled=True)
+def dw_conv(
     s: Scope,
     x: Tensor,
     c: int,
-    n: int = 1,
-    shortcut: bool = True,
-    groups: int = 1,
-    e: float = 0.5,
+    k: int = 1,
+    stride: int = 1,
+    dilation: int = 1,
+    activate: bool = True,
     *,
     act: Activation = silu,
 ) -> Tensor:
-    """Cross-stage partial block with three convolutions (Wang et al. 2019)."""
-    width = int(c * e)
-    y = _bottlenecks(s / "m", conv_block(s / "cv1", x, width, act=act), width, n, shortcut, groups, act)
-    z = conv_block(s / "cv2", x, width, act=act)
-    return conv_block(s / "cv3", concat(s, [y, z], suffix="concat"), c, act=act)
+    """`conv_block` in as many groups as input and output channels allow: depthwise where they are equal."""
+    groups = math.gcd(x.shape[1], c)
+    return conv_block(s, x, c, k, stride, groups=groups, dilation=dilation, activate=activate, act=act)
 
 
-@block("BottleneckCSP", scaled=True, deep=True)
-def bottleneck_csp(
-    s: Scope,
-    x: Tensor,
-    c: int,
-    n: int = 1,
-    shortcut: bool = True,
-    groups: int = 1,
-    e: float = 0.5,
-    *,
-    act: Activation = silu,
+@block("ConvTranspose", scaled=True)
+def conv_transpose_block(
+    s: Scope, x: Tensor, c: int, k: int = 2, stride: int = 2, pad: int = 0, bn: bool = True, activate: bool = True
 ) -> Tensor:
-    """Cross-stage partial block as first published (Wang et al. 2019): two plain convolutions, one batch norm for
-    both branches, and always SiLU behind it."""
-    width = int(c * e)
-    y = _bottlenecks(s / "m", conv_block(s / "cv1", x, width, act=act), width, n, shortcut, groups, act)
-    y = conv(s / "cv3", y, width, 1, bias=False)
-    z = conv(s / "cv2", x, width, 1, bias=False)
-    joined = batch_norm(s / "bn", concat(s, [y, z], suffix="concat"), EPS)
-    return conv_block(s / "cv4", silu(s / "act", joined), c, act=act)
+    """Transposed convolution, batch norm or a bias, and always SiLU."""
+    x = conv_transpose(s / "conv_transpose", x, c, k, stride, pad, bias=not bn)
+    x = batch_norm(s / "bn", x, EPS) if bn else identity(s / "bn", x)
+    return (silu if activate else identity)(s / "act", x)
+
+
+@block("DWConvTranspose2d", scaled=True)
+def dw_conv_transpose(
+    s: Scope, x: Tensor, c: int, k: int = 1, stride: int = 1, pad: int = 0, output_padding: int = 0
+) -> Tensor:
+    """`torch.nn.ConvTranspose2d` in as many groups as input and output channels allow."""
+    return conv_transpose(s, x, c, k, stride, pad, output_padding, groups=math.gcd(x.shape[1], c))
 
 
 @block("SPP", scaled=True)
@@ -101,12 +89,18 @@ def spp(s: Scope, x: Tensor, c: int, ks: Sequence[int] = (5, 9, 13), *, act: Act
 
 
 @block("SPPF", scaled=True)
-def sppf(s: Scope, x: Tensor, c: int, k: int = 5, *, act: Activation = silu) -> Tensor:
-    """Spatial pyramid pooling by one pooling three times over: what SPP gives with k, 2k − 1, 3k − 2."""
-    ys = [conv_block(s / "cv1", x, x.shape[1] // 2, act=act)]
-    for _ in range(3):
+def sppf(
+    s: Scope, x: Tensor, c: int, k: int = 5, n: int | None = None, shortcut: bool = False, *, act: Activation = silu
+) -> Tensor:
+    """Spatial pyramid pooling by one pooling over and over: what SPP gives with k, 2k − 1, 3k − 2.
+
+    Lists that say how often, `n`, are of YOLO26 and later, whose first convolution has no activation.
+    """
+    ys = [conv_block(s / "cv1", x, x.shape[1] // 2, activate=n is None, act=act)]
+    for _ in range(3 if n is None else n):
         ys.append(max_pool(s / "m", ys[-1], k, 1, k // 2))
-    return conv_block(s / "cv2", concat(s, ys, suffix="concat"), c, act=act)
+    y = conv_block(s / "cv2", concat(s, ys, suffix="concat"), c, act=act)
+    return x + y if shortcut and x.shape[1] == c else y
 
 
 @block("Focus", scaled=True)
@@ -125,31 +119,3 @@ def focus(
     rows = [cut(s, x, 2, i, None, 2, suffix=f"rows{i}") for i in (0, 1)]
     shifts = [cut(s, rows[i], 3, j, None, 2, suffix=f"shift{i}{j}") for j in (0, 1) for i in (0, 1)]
     return conv_block(s / "conv", concat(s, shifts, suffix="concat"), c, k, stride, pad, groups, act=act)
-
-
-@block("Concat", many=True)
-def concat_block(s: Scope, xs: Sequence[Tensor], dim: int = 1) -> Tensor:
-    """Several layers' outputs side by side."""
-    return concat(s, xs, dim)
-
-
-@block("Upsample")
-def upsample_block(
-    s: Scope, x: Tensor, size: int | None = None, scale: float | None = None, mode: str = "nearest"
-) -> Tensor:
-    """`torch.nn.Upsample`, with its argument order."""
-    return upsample(s, x, scale, size, mode)
-
-
-@block("MaxPool2d")
-def max_pool_block(s: Scope, x: Tensor, k: int, stride: int | None = None, pad: int = 0) -> Tensor:
-    """`torch.nn.MaxPool2d`, with its argument order."""
-    return max_pool(s, x, k, stride, pad)
-
-
-def _bottlenecks(
-    s: Scope, x: Tensor, c: int, n: int, shortcut: bool, groups: int, act: Callable[[Scope, Tensor], Tensor]
-) -> Tensor:
-    for i in range(n):
-        x = bottleneck(s / i, x, c, shortcut, groups, 1.0, act=act)
-    return s.net.record(s.path, x)
