@@ -1,4 +1,4 @@
-"""wtsnet/cli/doctor.py and models.py: `wtsnet doctor`, `wtsnet models`."""
+"""wtsnet/cli/doctor.py: `wtsnet doctor`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from wtsnet import registry, trt
+from wtsnet import trt
 from wtsnet.device import Driver, Gpu
 
 module = importlib.import_module("wtsnet.cli.doctor")  # its function goes by the same name
@@ -111,20 +111,3 @@ def test_the_environment_variable(cli: Callable[..., Any], monkeypatch: pytest.M
     assert done.status == 0
     assert re.search("^WTSNET_TENSORRT +tensorflow$", done.out, re.MULTILINE)
     assert "expected one of tensorrt, tensorrt_rtx" in answers(done.out)["define networks and build plans"]
-
-
-def test_models(cli: Callable[..., Any]) -> None:
-    done = cli("models")
-    assert (done.status, done.err) == (0, "")
-    assert set(registry.models()) <= set(done.out.split())
-    assert "3×1280×1280" in done.out
-
-
-def test_one_model(cli: Callable[..., Any]) -> None:
-    lines = cli("models", "yolov5s6").out.splitlines()
-    assert lines[0] == "yolov5s6: detect, weights as in ultralytics/yolov5 v6, v7, input images 3×1280×1280"
-    assert [line.split()[0] for line in lines[1:]] == ["head=topk", "k=1000", "cfg=", "scale="]
-
-
-def test_an_unknown_model(fails: Callable[..., str]) -> None:
-    assert fails("models", "yolov5z") == "unknown model 'yolov5z'; did you mean 'yolov5'? (see: wtsnet models)"

@@ -16,6 +16,24 @@ from wtsnet.registry import models
 README = Path(__file__).parents[2] / "README.md"
 
 
+def test_models(cli: Callable[..., Any]) -> None:
+    done = cli("models")
+    assert (done.status, done.err) == (0, "")
+    assert {model.family for model in models().values()} <= set(done.out.split())
+    assert "resnet{18,34,50,101,152}" in done.out
+    assert "3×1280×1280" in done.out
+
+
+def test_one_model(cli: Callable[..., Any]) -> None:
+    lines = cli("models", "yolov5s6").out.splitlines()
+    assert lines[0] == "yolov5s6: detect, weights as in ultralytics/yolov5 v6, v7, input images 3×1280×1280"
+    assert [line.split()[0] for line in lines[1:]] == ["head=topk", "k=1000", "cfg=", "scale="]
+
+
+def test_an_unknown_model(fails: Callable[..., str]) -> None:
+    assert fails("models", "yolov5z") == "unknown model 'yolov5z'; did you mean 'yolov5'? (see: wtsnet models)"
+
+
 def test_the_readmes_table_is_this_one(cli: Callable[..., Any]) -> None:
     done = cli("models", "--markdown")
     assert done.status == 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from wtsnet.registry import Model, find
 from wtsnet.registry import models as registered
@@ -32,10 +32,13 @@ def models(
     elif markdown:
         print("\n".join(f"| {' | '.join(cells)} |" for cells in (COLUMNS, ("---",) * len(COLUMNS), *rows())))
     else:
-        table = Table(*COLUMNS, box=None, pad_edge=False)
+        console = Console()
+        if not console.is_terminal:  # what is grepped for must not be wrapped
+            console = Console(width=1000)
+        table = Table(*(Column(title, overflow="fold") for title in COLUMNS), box=None, pad_edge=False)
         for cells in rows():
             table.add_row(*cells)
-        Console().print(table)
+        console.print(table)
 
 
 def rows() -> list[tuple[str, ...]]:
