@@ -11,7 +11,12 @@ from numpy.typing import NDArray
 
 import wtsnet
 from tests.small import lenet, tiny, tiny_file, yolo_file
+from tests.small_yolo import small_yolo
 from wtsnet.decode.boxes import Detections
+from wtsnet.decode.classes import ClassScore
+from wtsnet.decode.keypoints import Poses
+from wtsnet.decode.masks import Instances
+from wtsnet.decode.rotated import RotatedDetections
 from wtsnet.errors import ManifestError, ModelError
 from wtsnet.pictures import letterbox
 from wtsnet.predict import Predictor
@@ -47,7 +52,7 @@ def pictures(count: int, seed: int = 0) -> list[NDArray[np.uint8]]:
 )
 def test_batches(batch: Any, count: int, batches: list[int]) -> None:
     engine = wtsnet.build("lenet", lenet(), batch=batch)
-    spy = Spy(engine.runner("reference"))
+    spy: Any = Spy(engine.runner("reference"))
     images = pictures(count)
     results = list(Predictor(engine, spy, limit=3)(images))
     assert [size for (size,) in spy.batches] == batches
@@ -135,28 +140,100 @@ def test_raw_levels_are_taken_by_name(yolo: dict[str, wtsnet.Engine]) -> None:
         def __call__(self, **inputs: Any) -> dict[str, NDArray[Any]]:
             return dict(reversed(runner(**inputs).items()))
 
-    (wanted,), (found,) = (Predictor(engine, one, conf=0.3)(images) for one in (runner, Backwards(runner)))
+    backwards: Any = Backwards(runner)
+    (wanted,), (found,) = (Predictor(engine, one, conf=0.3)(images) for one in (runner, backwards))
     assert isinstance(wanted, Detections)
     assert isinstance(found, Detections)
     np.testing.assert_array_equal(found.boxes, wanted.boxes)
 
 
-def test_models_that_take_no_pictures_or_give_something_else(tmp_path: Path) -> None:
-    source = """
+RESULTS: dict[str, type[Any]] = {
+    "detect": Detections,
+    "segment": Instances,
+    "pose": Poses,
+    "obb": RotatedDetections,
+    "v10": Detections,
+    "detect26": Detections,
+    "segment26": Instances,
+    "pose26": Poses,
+    "obb26": RotatedDetections,
+}
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_heads_of_every_task_find_the_same(name: str) -> None:
+    images = pictures(2)
+    found: dict[str, list[Any]] = {}
+    for head in ("topk", "decoded", "raw"):
+        engine = small_yolo(name, head, batch=(1, 1, 2))
+        found[head] = list(Predictor(engine, engine.runner("reference"), limit=12)(images))
+    for i, image in enumerate(images):
+        topk: Any = found["topk"][i]
+        assert type(topk) is RESULTS[name]
+        assert 0 < len(topk) <= 12
+        for other in (found["decoded"][i], found["raw"][i]):
+            np.testing.assert_allclose(other.boxes, topk.boxes, rtol=1e-4, atol=1e-3)
+            np.testing.assert_allclose(other.scores, topk.scores, rtol=1e-4)
+            np.testing.assert_array_equal(other.classes, topk.classes)
+            if isinstance(topk, Poses):
+                np.testing.assert_allclose(other.keypoints, topk.keypoints, rtol=1e-4, atol=1e-3)
+            if isinstance(topk, Instances):
+                assert topk.masks.shape == (len(topk), *image.shape[:2])
+                assert (other.masks != topk.masks).mean() < 1e-3
+
+
+def test_classes_chosen_by_the_network() -> None:
+    found = []
+    for head in ("topk", "decoded", "raw"):
+        engine = small_yolo("classify", head)
+        (best,) = Predictor(engine, engine.runner("reference"))(pictures(1))
+        assert isinstance(best, list)
+        found.append([(one.index, one.name, round(one.score, 5)) for one in best if isinstance(one, ClassScore)])
+    assert found[0] == found[1] == found[2]
+    assert sorted(name for _, name, _ in found[0]) == ["one", "two"]
+
+
+def test_pictures_as_pixels_give_the_same() -> None:
+    images = pictures(2)
+    found = []
+    for dtype in ("float32", "uint8"):
+        engine = small_yolo("pose", "topk", input=dtype)
+        found.append(list(Predictor(engine, engine.runner("reference"))(images)))
+    for one, other in zip(*found, strict=True):
+        assert isinstance(one, Poses)
+        assert isinstance(other, Poses)
+        np.testing.assert_allclose(other.keypoints, one.keypoints, rtol=1e-4, atol=1e-3)
+
+
+SOURCE = """
 import wtsnet
 
 @wtsnet.model("tiny", image=wtsnet.Image(size=4, preprocess={}), task="%s")
 def tiny(s, x):
     return -x
 """
-    engine = wtsnet.build(tiny_file(tmp_path, source % "classify"), {})
-    with pytest.raises(ManifestError, match=r"mine.py:tiny: the model does not take pictures"):
+
+
+def test_a_model_that_says_nothing_of_pictures(tmp_path: Path) -> None:
+    engine = wtsnet.build(tiny_file(tmp_path, SOURCE % "classify"), {})
+    message = r"mine.py:tiny: preprocess: the manifest does not say how a picture becomes the input$"
+    with pytest.raises(ManifestError, match=message):
         Predictor(engine, engine.runner("reference"))
-    for task in ("segment", "detect"):
-        text = (source % task).replace("{}", '{"kind": "letterbox"}')
-        engine = wtsnet.build(tiny_file(tmp_path, text), {})
-        with pytest.raises(ManifestError, match=f"decode: found task '{task}' and head None, expected classify, or"):
-            Predictor(engine, engine.runner("reference"))
+
+
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [
+        ("detect", "decode: head: found None, expected one of topk, decoded, raw"),
+        ("segmentation", "decode: task: found 'segmentation', expected one of classify, .*; did you mean"),
+        ("lanes", "decode: size is missing"),
+    ],
+)
+def test_outputs_that_nobody_can_read(tmp_path: Path, task: str, message: str) -> None:
+    source = (SOURCE % task).replace("{}", '{"kind": "letterbox"}')
+    engine = wtsnet.build(tiny_file(tmp_path, source), {})
+    with pytest.raises(ManifestError, match=f"mine.py:tiny: {message}"):
+        Predictor(engine, engine.runner("reference"))
 
 
 @pytest.mark.parametrize("options", [{"conf": 1.5}, {"iou": -1}])

@@ -81,7 +81,7 @@ def define(
         net.output(name, output)
     net.weights.check_used()
     net.facts |= {
-        "task": entry.task,
+        "task": net.facts.get("decode", {}).get("task", entry.task),  # of `yolo` the head says it
         "preprocess": told(_preprocess(image, net.picture_sizes()[1]), kind),
         "names": [str(name) for name in net.weights.facts.get("names", ())],
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +15,7 @@ from PIL import Image
 
 import wtsnet
 from tests.small import lenet, tiny, tiny_file, yolo_file
+from tests.small_yolo import small_yolo
 from wtsnet import runtime
 from wtsnet.device import Driver
 
@@ -32,7 +35,36 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     wtsnet.build("yolov5", weights, imgsz=64).save(folder / "yolo.plan")
     wtsnet.build("yolov5", weights, imgsz=64, batch=4, head="decoded").save(folder / "four.plan")
     wtsnet.build("lenet", lenet(), batch=(1, 2, 2)).save(folder / "lenet.plan")
+    for name in ("segment", "pose", "obb", "v10"):
+        small_yolo(name, "topk").save(folder / f"{name}.plan")
+    (folder / "pixels.py").write_text(PIXELS)
+    for task in ("semantic", "lanes"):
+        wtsnet.build(f"{folder / 'pixels.py'}:{task}", {}).save(folder / f"{task}.plan")
     return folder
+
+
+# Two models without weights: of each pixel, which of three colours is strongest; and two lanes down the picture.
+PIXELS = """
+import numpy as np
+import wtsnet
+from wtsnet.ops import cut
+
+IMAGE = wtsnet.Image(size=8, preprocess={"kind": "stretch"})
+
+
+@wtsnet.model("semantic", image=IMAGE, task="semantic")
+def semantic(s, x):
+    s.net.facts["decode"] = {"kind": "semantic", "head": "raw", "classes": 3}
+    return {"logits": s.net.record("out", x * 4.0)}
+
+
+@wtsnet.model("lanes", image=IMAGE, task="lanes")
+def lanes(s, x):
+    s.net.facts["decode"] = {"kind": "lanes", "size": [8, 8], "rows": [2, 4, 6], "cells": 4, "lanes": 2}
+    peaks = np.zeros((1, 5, 3, 2), np.float32)
+    peaks[:, 1, :, 0], peaks[:, 3, :, 1] = 50, 50
+    return {"keypoints": cut(s, cut(s, cut(s, x, 1, 0, 1), 2, 0, 1), 3, 0, 1) * 0.0 + s.constant(peaks, "float32")}
+"""
 
 
 @pytest.fixture
@@ -102,6 +134,50 @@ def test_a_model_of_ones_own_from_another_folder(
 
 
 @pytest.mark.parametrize(
+    ("task", "line", "keys"),
+    [
+        ("segment", r"  (one|two) +0\.\d{3}  \d+\.\d \d+\.\d \d+\.\d \d+\.\d  \d+ pixels", ["box", "mask"]),
+        (
+            "pose",
+            r"  (one|two) +0\.\d{3}  \d+\.\d( \d+\.\d){3}  \d+\.\d,\d+\.\d( \d+\.\d,\d+\.\d){4}",
+            ["box", "keypoints"],
+        ),
+        ("obb", r"  (one|two) +0\.\d{3}  -?\d+\.\d( -?\d+\.\d){3}  turned -?\d\.\d{3}", ["box", "corners"]),
+        ("v10", r"  (one|two) +0\.\d{3}  \d+\.\d( \d+\.\d){3}", ["box"]),
+        ("semantic", r"  [012] +\d+\.\d%", []),
+        ("lanes", r"  lane \d +1\.000  \d+\.\d \d+\.\d to \d+\.\d \d+\.\d", ["points", "scores", "attributes"]),
+    ],
+    ids=["segment", "pose", "obb", "v10", "semantic", "lanes"],
+)
+def test_every_task(cli: Callable[..., Any], here: Path, task: str, line: str, keys: list[str]) -> None:
+    done = cli("run", f"{task}.plan", "a.png", "b.jpg", "-o", "found")
+    assert done.status == 0, done.err
+    told = [row for row in done.out.splitlines() if row.startswith("  ") and not row.startswith("  written")]
+    assert len(told) >= 2
+    assert [row for row in told if not re.fullmatch(line, row)] == []
+    for name in ("a.png", "b.jpg"):
+        with Image.open(here / "found" / name) as drawn, Image.open(name) as source:
+            assert drawn.size == source.size
+            assert np.abs(np.asarray(drawn).astype(int) - np.asarray(source)).max() > 50
+    again = cli("run", f"{task}.plan", "a.png", "b.jpg", "--json", "-o", "found")
+    records = [json.loads(row) for row in again.out.splitlines()]
+    assert [(one["picture"], one["written"]) for one in records] == [("a.png", "found/a.png"), ("b.jpg", "found/b.jpg")]
+    assert {one["task"] for one in records} == {"detect" if task == "v10" else task}
+    assert sum(len(one["results"]) for one in records) == len(told)
+    for result in records[0]["results"]:
+        assert set(keys) <= set(result)
+
+
+def test_json_of_classes(cli: Callable[..., Any], here: Path) -> None:
+    done = cli("run", "lenet.plan", "a.png", "--limit", "2", "--json")
+    (record,) = map(json.loads, done.out.splitlines())
+    assert list(record) == ["picture", "task", "results"]
+    assert (record["picture"], record["task"], len(record["results"])) == ("a.png", "classify", 2)
+    text = cli("run", "lenet.plan", "a.png", "--limit", "2").out
+    assert [one["name"] for one in record["results"]] == [row.split()[0] for row in text.splitlines()[1:]]
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ("none.plan a.png", "none.plan: can't be read (No such file or directory)"),
@@ -119,7 +195,9 @@ def test_a_model_of_ones_own_from_another_folder(
         ("yolo.plan a.png -o .", "a.png: would be overwritten; choose another folder with --out"),
         ("yolo.plan a.png sub/a.png -o out", "a.png: another picture is called a.png too"),
         ("yolo.plan a.png -o cut.png", "cut.png: can't be made (File exists)"),
-        ("lenet.plan a.png -o out", "--out: found out, but the model finds no boxes to draw: it is there to classify"),
+        ("lenet.plan a.png -o out", "--out: found out, but the model finds nothing to draw: it is there to classify"),
+        ("lenet.plan a.png --conf 0.5", "conf is 0.5, but has no meaning for the task 'classify'"),
+        ("v10.plan a.png --iou 0.5", "iou is 0.5, but this detector finds each object once: nothing is suppressed"),
         ("gone.plan a.png", "{here}/gone.plan: the reference runner needs the weights that the plan was built from"),
     ],
 )

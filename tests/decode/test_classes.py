@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from wtsnet.decode.classes import ClassScore, class_name, top_classes
+from wtsnet.decode.classes import ClassScore, chosen_classes, class_name, top_classes
 from wtsnet.errors import ManifestError, ModelError, RunnerError
 
 
@@ -66,3 +66,22 @@ def test_wrong_input_is_refused() -> None:
         top_classes([[1, float("nan")]])
     with pytest.raises(ModelError, match=r"^k is 0, expected a whole number of 1 or more$"):
         top_classes([[1, 2]], k=0)
+
+
+def test_chosen_classes_are_those_of_all_scores() -> None:
+    scores = np.random.default_rng(0).random((3, 20), np.float32)
+    order = np.argsort(-scores, axis=1)[:, :6]
+    names = [f"class {i}" for i in range(20)]
+    best = np.take_along_axis(scores, order, axis=1)
+    assert chosen_classes(best, order, names=names) == top_classes(scores, softmax=False, names=names)
+    assert chosen_classes(best[:, ::-1], order[:, ::-1], 2) == top_classes(scores, 2, softmax=False)
+    assert [len(one) for one in chosen_classes(best, order, 9)] == [6, 6, 6]
+
+
+def test_chosen_classes_that_do_not_fit() -> None:
+    with pytest.raises(RunnerError, match=r"^scores and classes have shapes \(1, 3\) and \(1, 2\), expected \(N, K\)"):
+        chosen_classes([[1, 2, 3]], [[1, 2]])
+    with pytest.raises(ManifestError, match=r"^class 9 has no name"):
+        chosen_classes([[0.5]], [[9]], names=["a"])
+    with pytest.raises(RunnerError, match="are NaN"):
+        chosen_classes([[np.nan]], [[0]])

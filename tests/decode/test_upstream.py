@@ -10,7 +10,10 @@ import pytest
 import torch
 
 from tests.upstream.yolov5 import yolov5_package
-from wtsnet.decode.boxes import Detections, detections_from_predictions, yolov5_raw
+from wtsnet.decode.anchors import candidates_from_anchors, yolov5_raw
+from wtsnet.decode.boxes import Detections, detections, detections_from_predictions
+from wtsnet.decode.candidates import Choice, select
+from wtsnet.decode.masks import instances
 from wtsnet.pictures import letterbox
 
 Array = npt.NDArray[Any]
@@ -51,11 +54,14 @@ def upstream() -> Iterator[Any]:
     package = yolov5_package()
     from yolov5.utils.augmentations import letterbox
     from yolov5.utils.general import non_max_suppression
+    from yolov5.utils.segment.general import process_mask_native
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("torchvision.ops.nms", greedy_nms)
         patch.setattr(torch.Tensor, "argsort", stable_argsort)
-        yield SimpleNamespace(detect=package.Detect, letterbox=letterbox, suppress=non_max_suppression)
+        yield SimpleNamespace(
+            detect=package.Detect, letterbox=letterbox, suppress=non_max_suppression, masks=process_mask_native
+        )
 
 
 def assert_same(found: Detections, wanted: torch.Tensor) -> None:
@@ -140,3 +146,28 @@ def test_the_same_letterbox(upstream: Any) -> None:
         assert (geometry.ratio, geometry.ratio) == ratio
         assert (geometry.left, geometry.top) == (int(dw), int(dh))
         assert np.abs(padded.astype(int) - wanted).max() <= 1
+
+
+def test_masks_are_the_same_but_for_their_edges(upstream: Any) -> None:
+    """The package multiplies coefficients by objectness, takes the sigmoid before it scales up, and cuts the padding
+    off in whole pixels of the prototypes. Here all kinds have ultralytics' way, and 1 pixel of 100 differs."""
+    rng, different, pixels = np.random.default_rng(0), 0, 0
+    predictions = np.concatenate([realistic_predictions(rng, 3), rng.normal(0, 0.5, (1, 25200, 32))], axis=2)
+    predictions = predictions.astype(np.float32)
+    coarse = torch.from_numpy(rng.normal(0, 1, (1, 32, 20, 20)).astype(np.float32))
+    prototypes = torch.nn.functional.interpolate(coarse, (160, 160), mode="bicubic")[0]
+    choice = Choice(max_det=40)
+    (chosen,) = candidates_from_anchors(predictions, choice, masks=32)
+    chosen = select(chosen, choice)
+    (wanted,) = upstream.suppress(torch.from_numpy(predictions.copy()), max_det=40, nm=32)
+    assert_same(detections(chosen), wanted[:, :6])
+    for source in ((480, 640), (640, 427), (333, 500), (1080, 1920)):
+        place = letterbox(np.zeros((*source, 3), np.uint8), 640)[1]
+        found = instances(detections(chosen), chosen.extra, prototypes.numpy(), (640, 640), place)
+        boxes = torch.from_numpy(place.to_source(chosen.boxes))
+        masks = upstream.masks(prototypes, wanted[:, 6:], boxes, source).numpy().astype(bool)
+        masks = masks[masks.any(axis=(1, 2))]
+        assert len(masks) == len(found) > 20
+        different += int((found.masks != masks).sum())
+        pixels += int(masks.sum())
+    assert different < 0.01 * pixels

@@ -10,16 +10,12 @@ from tests.models.conftest import Twin
 from wtsnet import build
 from wtsnet.trt import flavour
 
-# What each model is built with, and what more those up to so many million parameters are.
-ONE: dict[str, Any] = {"precision": "fp16", "batch": (1, 4, 8)}
-MORE: list[dict[str, Any]] = [
-    {"precision": "fp32"},
-    {"precision": "fp32", "batch": (1, 2, 8)},
-    {"precision": "fp16"},
-    {"precision": "bf16"},
-    {"precision": "fp32", "fold_bn": False},
+BUILDS: list[dict[str, Any]] = [
+    {"precision": precision, **batch} for precision in ("fp32", "fp16") for batch in ({}, {"batch": (1, 2, 8)})
 ]
-MOST = 12
+# Built otherwise too: of each kind of layer that might mind, one.
+OTHERWISE: list[dict[str, Any]] = [{"precision": "bf16"}, {"precision": "fp32", "fold_bn": False}]
+THESE = ("lenet", "resnet18", "yolov5", "yolov8n-seg", "yolo26n", "swin_v2_t", "segformer-b0", "shufflenet_v2_x0_5")
 # Detectors whose pictures change in size are built with each head.
 HEADS = [("raw", "fp32"), ("decoded", "fp16"), ("topk", "fp32"), ("topk", "fp16")]
 
@@ -27,16 +23,25 @@ pytestmark = pytest.mark.skipif(flavour() != "tensorrt_rtx", reason="only tensor
 
 
 def test_builds(twin: Twin) -> None:
-    size = tuple(twin.x.shape[2:])
-    for options in [ONE, *(MORE if twin.millions < MOST else [])]:
-        engine = build(twin.name, twin.weights, target="sm89", imgsz=size, **options)
-        assert engine.manifest.target == ["sm89"]
-        (spec,) = engine.manifest.inputs
-        assert (spec["min"][0], spec["opt"][0], spec["max"][0]) == options.get("batch", (1, 1, 1))
-        # A plan holds the weights, and little else where they are many.
-        bytes_each = len(engine.plan) / (twin.millions * 1e6)
-        assert bytes_each > {"fp32": 4, "fp16": 2, "bf16": 2}[options["precision"]] * 0.9
-        assert bytes_each < 6 or twin.millions < 4
+    for options in BUILDS:
+        check_plan(twin, options)
+
+
+@pytest.mark.parametrize("twin", THESE, indirect=True)
+def test_builds_otherwise(twin: Twin) -> None:
+    for options in OTHERWISE:
+        check_plan(twin, options)
+
+
+def check_plan(twin: Twin, options: dict[str, Any]) -> None:
+    engine = build(twin.name, twin.weights, target="sm89", imgsz=tuple(twin.x.shape[2:]), **options)
+    assert engine.manifest.target == ["sm89"]
+    (spec,) = engine.manifest.inputs
+    assert (spec["min"][0], spec["opt"][0], spec["max"][0]) == options.get("batch", (1, 1, 1))
+    # A plan holds the weights, and little else where they are many.
+    bytes_each = len(engine.plan) / (twin.millions * 1e6)
+    assert bytes_each > {"fp32": 4, "fp16": 2, "bf16": 2}[options["precision"]] * 0.9
+    assert bytes_each < 6 or twin.millions < 4
 
 
 @pytest.mark.parametrize("twin", ["yolov5n", "yolov8n-seg", "yolo26n"], indirect=True)

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wtsnet.decode.boxes import Detections
+from wtsnet.decode.boxes import Detection, Detections
 from wtsnet.decode.classes import class_name
-from wtsnet.decode.draw import draw, save_image
+from wtsnet.decode.draw import save_image
+from wtsnet.decode.keypoints import Poses
+from wtsnet.decode.masks import Instances
+from wtsnet.decode.plain import plain
+from wtsnet.decode.rotated import RotatedDetection, RotatedDetections
+from wtsnet.decode.semantic import ClassMap
+from wtsnet.decode.show import SHOWN, show
 from wtsnet.engine import load
 from wtsnet.errors import ImageError
 from wtsnet.pictures import read_image
 from wtsnet.predict import Predictor
 
 if TYPE_CHECKING:
-    from wtsnet.decode.classes import ClassScore
+    from collections.abc import Iterator
+
+    from wtsnet.decode.decoder import Result
 
 
 def run(
@@ -25,16 +34,27 @@ def run(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE…", help="Pictures.")],
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="A folder for the pictures with boxes.", show_default="no pictures"),
+        typer.Option("--out", "-o", help="A folder for the pictures with what was found.", show_default="no pictures"),
     ] = None,
     runner: Annotated[str, typer.Option(metavar="auto|tensorrt|reference", help="What executes the plan.")] = "auto",
-    conf: Annotated[float, typer.Option(min=0, max=1, help="The lowest score of a detection.")] = 0.25,
-    iou: Annotated[float, typer.Option(min=0, max=1, help="How much two boxes of one class may overlap.")] = 0.45,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="The most results a picture.", show_default="300 boxes, 5 classes")
+    conf: Annotated[
+        float | None, typer.Option(min=0, max=1, help="The lowest score of an object.", show_default="0.25")
     ] = None,
+    iou: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="How much two boxes of one class may overlap.",
+            show_default="0.45 with anchors, 0.7 without",
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="The most results a picture.", show_default="300 objects, 5 classes")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each picture.")] = False,
 ) -> None:
-    """Detect or classify in pictures; where no GPU fits the plan, with the reference runtime.
+    """Find in pictures what a plan finds; where no GPU fits it, with the reference runtime.
 
     Example: wtsnet run yolov5s.plan street.jpg -o found
     """
@@ -48,9 +68,14 @@ def run(
         if out is not None:
             _make_folder(out, predictor.task)
         for path, picture, target, result in zip(images, pictures, outputs, predictor(pictures), strict=True):
-            _print(path, result, names)
-            if target is not None and isinstance(result, Detections):
-                save_image(target, draw(picture, result, names))
+            if target is not None:
+                save_image(target, show(picture, result, names))
+            if as_json:
+                record = {"picture": str(path), "task": predictor.task, "results": plain(result, names)}
+                print(json.dumps(record | ({} if target is None else {"written": str(target)}), ensure_ascii=False))
+                continue
+            print(*_lines(path, result, names), sep="\n")
+            if target is not None:
                 print(f"  written to {target}")
 
 
@@ -68,21 +93,45 @@ def _outputs(images: list[Path], out: Path | None) -> list[Path | None]:
 
 
 def _make_folder(out: Path, task: str) -> None:
-    if task != "detect":
-        raise ImageError(f"--out: found {out}, but the model finds no boxes to draw: it is there to {task}")
+    if task not in SHOWN:
+        raise ImageError(f"--out: found {out}, but the model finds nothing to draw: it is there to {task}")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ImageError(f"{out}: can't be made ({error.strerror})") from None
 
 
-def _print(path: Path, result: Detections | list[ClassScore], names: list[str] | None) -> None:
-    if isinstance(result, Detections):
-        print(f"{path}: {len(result)} found")
-        for one in result:
-            box = " ".join(f"{value:.1f}" for value in one.box)
-            print(f"  {class_name(names, one.index):<16} {one.score:.3f}  {box}")
+def _lines(path: Path, result: Result, names: list[str] | None) -> Iterator[str]:
+    """What is told of a picture."""
+    if isinstance(result, Detections | RotatedDetections):
+        yield f"{path}: {len(result)} found"
+        objects: list[Detection | RotatedDetection] = list(result)
+        for one, extra in zip(objects, _more(result), strict=True):
+            box = " ".join(f"{value:.1f}" for value in one.box[:4])
+            yield f"  {class_name(names, one.index):<16} {one.score:.3f}  {box}{extra}"
         return
-    print(f"{path}:")
+    yield f"{path}:"
+    if isinstance(result, ClassMap):
+        for index, share in result.shares().items():
+            yield f"  {class_name(names, index):<16} {share:.1%}"
+        return
+    if isinstance(result, tuple):
+        for lane in result:
+            (x, y), (u, v) = lane.points[0], lane.points[-1]
+            what = "".join(f"  {own.name} {own.score:.3f}" for own in lane.attributes)
+            yield f"  lane {lane.index:<11} {lane.scores.mean():.3f}  {x:.1f} {y:.1f} to {u:.1f} {v:.1f}{what}"
+        return
     for best in result:
-        print(f"  {best.name:<16} {best.score:.3f}")
+        yield f"  {best.name:<16} {best.score:.3f}"
+
+
+def _more(result: Detections | RotatedDetections) -> list[str]:
+    """What is told of each object beside its box, in the order of their scores."""
+    order = (-result.scores).argsort(kind="stable")
+    if isinstance(result, RotatedDetections):
+        return [f"  turned {angle:.3f}" for angle in result.boxes[order, 4]]
+    if isinstance(result, Instances):
+        return [f"  {mask.sum()} pixels" for mask in result.masks[order]]
+    if isinstance(result, Poses):
+        return ["  " + " ".join(f"{x:.1f},{y:.1f}" for x, y in own[:, :2]) for own in result.keypoints[order]]
+    return [""] * len(order)

@@ -56,6 +56,33 @@ def top_classes(
     ]
 
 
+def chosen_classes(
+    scores: npt.ArrayLike, classes: npt.ArrayLike, k: int = 5, *, names: Names | None = None
+) -> list[list[ClassScore]]:
+    """The best `k` classes of each picture, of those that the network itself chose, best first.
+
+    Args:
+        scores: (N, K), reported as they are.
+        classes: (N, K), the class of each score.
+        k: how many; all when there are fewer.
+        names: by class index; None names a class by its index.
+
+    Raises:
+        ModelError: `k` below 1.
+        RunnerError: arrays of other shapes, or with NaN.
+        ManifestError: `names` lacks a class that is among the best.
+    """
+    indices = np.asarray(classes)
+    values = np.asarray(scores)
+    if values.ndim != 2 or indices.shape != values.shape:
+        raise RunnerError(f"scores and classes have shapes {values.shape} and {indices.shape}, expected (N, K) both")
+    ranked = top_classes(values, k, softmax=False)
+    return [
+        [ClassScore(int(own[one.index]), class_name(names, int(own[one.index])), one.score) for one in best]
+        for own, best in zip(indices, ranked, strict=True)
+    ]
+
+
 def class_name(names: Names | None, index: int) -> str:
     """The name of class `index`, or the index itself where there are no names.
 

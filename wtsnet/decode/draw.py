@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import colorsys
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -16,6 +17,8 @@ from wtsnet.errors import ImageError, nearest
 from wtsnet.files import whole
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from wtsnet.decode.boxes import Detections
     from wtsnet.decode.classes import Names
 
@@ -24,6 +27,20 @@ Rectangle: TypeAlias = tuple[int, int, int, int]  # left, top, right, bottom; th
 Font: TypeAlias = "ImageFont.ImageFont | ImageFont.FreeTypeFont"
 
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP", ".webp": "WEBP"}
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What is drawn of one object: a frame and a label at it.
+
+    box: the frame in whole pixels within the picture. text, color: of the label. corners: where the frame is turned,
+    its corners, in the pixels of the picture.
+    """
+
+    box: Rectangle
+    text: str
+    color: Color
+    corners: tuple[tuple[float, float], ...] = ()
 
 
 def draw(image: npt.NDArray[np.uint8], detections: Detections, names: Names | None = None) -> npt.NDArray[np.uint8]:
@@ -36,30 +53,54 @@ def draw(image: npt.NDArray[np.uint8], detections: Detections, names: Names | No
         ImageError: `image` is no such array.
         ManifestError: `names` lacks a detection's class.
     """
+    canvas = canvas_of(image)
+    marks = []
+    for found in detections:
+        box = clipped(found.box, canvas.size)
+        if box is not None:
+            marks.append(Mark(box, label(names, found.index, found.score), class_color(found.index)))
+    draw_marks(canvas, marks)
+    return np.array(canvas)
+
+
+def canvas_of(image: npt.NDArray[np.uint8]) -> Image.Image:
+    """A picture to draw on.
+
+    Raises:
+        ImageError: `image` is no (height, width, 3) uint8 array.
+    """
     if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape or image.dtype != np.uint8:
         raise ImageError(f"expected a (height, width, 3) uint8 picture, got {image.shape} of {image.dtype}")
-    canvas = Image.fromarray(image)
+    return Image.fromarray(image)
+
+
+def label(names: Names | None, index: int, score: float) -> str:
+    """What is written at an object."""
+    return f"{class_name(names, index)} {score:.2f}"
+
+
+def draw_marks(canvas: Image.Image, marks: Sequence[Mark]) -> None:
+    """Draw frames and labels, the first on top; no label covers another where there is place for both."""
     pen = ImageDraw.Draw(canvas)
     scale = min(canvas.size)
     line, letters = max(2, round(scale / 220)), max(12, round(scale / 32))
     taken: list[Rectangle] = []
     labels = []
-    for found in detections:
-        box = _clipped(found.box, canvas.size)
-        if box is None:
-            continue
-        text = f"{class_name(names, found.index)} {found.score:.2f}"
-        font, area = _label(pen, text, letters, canvas.size)
-        place = _place(area, box, canvas.size, taken)
+    for mark in marks:
+        font, area = _label(pen, mark.text, letters, canvas.size)
+        place = _place(area, mark.box, canvas.size, taken)
         taken.append(place)
-        labels.append((box, place, text, font, class_color(found.index)))
-    for box, _, _, _, color in reversed(labels):
-        pen.rectangle((box[0], box[1], box[2] - 1, box[3] - 1), outline=color, width=line)
-    for _, place, text, font, color in reversed(labels):
-        pen.rectangle((place[0], place[1], place[2] - 1, place[3] - 1), fill=color)
+        labels.append((mark, place, font))
+    for mark, _, _ in reversed(labels):
+        if mark.corners:
+            pen.line([*mark.corners, *mark.corners[:2]], fill=mark.color, width=line, joint="curve")
+        else:
+            left, top, right, bottom = mark.box
+            pen.rectangle((left, top, right - 1, bottom - 1), outline=mark.color, width=line)
+    for mark, place, font in reversed(labels):
+        pen.rectangle((place[0], place[1], place[2] - 1, place[3] - 1), fill=mark.color)
         middle = (place[0] + place[2]) / 2, (place[1] + place[3]) / 2
-        pen.text(middle, text, fill=_ink(color), font=font, anchor="mm")
-    return np.array(canvas)
+        pen.text(middle, mark.text, fill=_ink(mark.color), font=font, anchor="mm")
 
 
 def class_color(index: int) -> Color:
@@ -77,7 +118,8 @@ def _ink(background: Color) -> Color:
     return (0, 0, 0) if luminance > 0.179 else (255, 255, 255)
 
 
-def _clipped(box: tuple[float, float, float, float], size: tuple[int, int]) -> Rectangle | None:
+def clipped(box: tuple[float, float, float, float], size: tuple[int, int]) -> Rectangle | None:
+    """A box in whole pixels within a picture of this width and height; None where it lies outside."""
     width, height = size
     left, top = max(0, round(box[0])), max(0, round(box[1]))
     right, bottom = min(width, round(box[2])), min(height, round(box[3]))

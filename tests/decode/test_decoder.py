@@ -1,0 +1,205 @@
+"""wtsnet/decode/decoder.py: every task's results, and wtsnet/decode/show.py: what is drawn of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from wtsnet.decode.boxes import Detections
+from wtsnet.decode.classes import ClassScore
+from wtsnet.decode.decoder import Decoder
+from wtsnet.decode.draw import draw
+from wtsnet.decode.draw_keypoints import draw_keypoints
+from wtsnet.decode.draw_lanes import draw_lanes
+from wtsnet.decode.draw_masks import draw_masks
+from wtsnet.decode.draw_rotated import draw_rotated
+from wtsnet.decode.keypoints import Poses
+from wtsnet.decode.lanes import Lane, LaneGrid
+from wtsnet.decode.masks import Instances, instances
+from wtsnet.decode.rotated import RotatedDetections
+from wtsnet.decode.semantic import ClassMap, draw_classes, maps_from_logits
+from wtsnet.decode.show import SHOWN, show
+from wtsnet.errors import ImageError, ManifestError, ModelError
+from wtsnet.pictures import letterbox
+from wtsnet.placement import Placement, Stretch
+
+Array = npt.NDArray[Any]
+SIZE = (64, 96)
+SOURCE = (50, 30)
+PICTURE = np.full((*SOURCE, 3), 90, np.uint8)
+PLACE = letterbox(PICTURE, SIZE)[1]
+TOPK: dict[str, Array] = {
+    "boxes": np.array([[[40, 10, 60, 40], [41, 10, 60, 40], [45, 20, 50, 50]]], np.float32),
+    "scores": np.array([[0.9, 0.8, 0.2]], np.float32),
+    "classes": np.array([[1, 1, 0]], np.int32),
+}
+GRID = {"kind": "lanes", "size": [64, 96], "rows": [10, 20, 30, 40], "cells": 20, "lanes": 2}
+
+
+def decoded(decode: dict[str, Any], outputs: dict[str, Array], place: Placement | None = PLACE, **options: Any) -> Any:
+    (result,) = Decoder(decode, ["cat", "dog"], **options)(outputs, [place], SIZE)
+    return result
+
+
+def test_detect() -> None:
+    decode = {"task": "detect", "kind": "dfl", "head": "topk"}
+    found = decoded(decode, TOPK)
+    assert type(found) is Detections
+    np.testing.assert_array_equal(found.boxes, PLACE.to_source(TOPK["boxes"][0, :1]))
+    assert len(decoded(decode, TOPK, iou=0.99)) == 2
+    assert len(decoded(decode, TOPK, iou=0.99, conf=0.1)) == 3
+    assert len(decoded(decode, TOPK, iou=0.99, conf=0.1, limit=2)) == 2
+    assert len(decoded(decode | {"end2end": True}, TOPK)) == 2
+    np.testing.assert_array_equal(decoded(decode, TOPK, None).boxes, TOPK["boxes"][0, :1])
+
+
+def test_segment() -> None:
+    rng = np.random.default_rng(0)
+    outputs = TOPK | {"masks": rng.normal(size=(1, 3, 4)), "prototypes": rng.normal(0.2, 1, (1, 4, 16, 24))}
+    found = decoded({"task": "segment", "kind": "dfl", "head": "topk"}, outputs)
+    boxes = Detections(TOPK["boxes"][0, :1], TOPK["scores"][0, :1], TOPK["classes"][0, :1].astype(np.int64))
+    wanted = instances(boxes, outputs["masks"][0, :1], outputs["prototypes"][0], SIZE, PLACE)
+    assert type(found) is Instances
+    assert found.masks.shape == (1, *SOURCE)
+    np.testing.assert_array_equal(found.masks, wanted.masks)
+    np.testing.assert_array_equal(found.boxes, wanted.boxes)
+
+
+def test_pose() -> None:
+    outputs = TOPK | {"keypoints": np.arange(30, dtype=np.float32).reshape(1, 3, 5, 2) + 20}
+    found = decoded({"task": "pose", "kind": "dfl", "head": "topk", "kpt_shape": [5, 2]}, outputs)
+    assert type(found) is Poses
+    np.testing.assert_array_equal(found.keypoints, PLACE.points_to_source(outputs["keypoints"][0, :1]))
+
+
+def test_obb() -> None:
+    outputs = TOPK | {"rboxes": np.array([[[40, 30, 20, 10, 0.5], [41, 30, 20, 10, 0.5], [9, 9, 9, 9, 9]]])}
+    found = decoded({"task": "obb", "kind": "dfl", "head": "topk"}, outputs)
+    assert type(found) is RotatedDetections
+    wanted = RotatedDetections(outputs["rboxes"][0, :1].astype(np.float32), found.scores, found.classes)
+    np.testing.assert_array_equal(found.boxes, wanted.to_source(PLACE).boxes)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "head"),
+    [
+        ({"logits": np.log([[0.25, 0.75]])}, "raw"),
+        ({"prob": np.array([[0.25, 0.75]])}, "decoded"),
+        ({"scores": np.array([[0.75, 0.25]]), "classes": np.array([[1, 0]])}, "topk"),
+        ({"anything": np.log([[0.25, 0.75]])}, None),
+    ],
+)
+def test_classify(outputs: dict[str, Array], head: str | None) -> None:
+    best = decoded({"task": "classify", "head": head}, outputs, None)
+    assert [(one.name, round(one.score, 6)) for one in best] == [("dog", 0.75), ("cat", 0.25)]
+    assert len(decoded({"task": "classify", "head": head}, outputs, None, limit=1)) == 1
+
+
+SEMANTIC = {"task": "semantic", "kind": "semantic", "head": "raw"}
+
+
+class TestSemantic:
+    logits = np.random.default_rng(0).normal(0, 1, (1, 2, 16, 24)).astype(np.float32)
+
+    def test_a_stretched_picture_has_its_own_pixels(self) -> None:
+        found = decoded(SEMANTIC, {"logits": self.logits}, Stretch(SOURCE, SIZE))
+        assert isinstance(found, ClassMap)
+        np.testing.assert_array_equal(found.classes, maps_from_logits(self.logits, [SOURCE])[0].classes)
+
+    def test_of_one_logit_the_second_class_is_where_it_is_positive(self) -> None:
+        one = self.logits[:, 1:] - self.logits[:, :1]
+        found = decoded(SEMANTIC, {"logits": one}, Stretch(SOURCE, SIZE))
+        both = decoded(SEMANTIC, {"logits": self.logits}, Stretch(SOURCE, SIZE))
+        assert (found.classes != both.classes).mean() < 1e-3
+        assert 0.3 < found.classes.mean() < 0.7
+
+    def test_padding_is_no_part_of_it(self) -> None:
+        top, left, height, width = PLACE.area
+        classes = np.full((1, *SIZE), 7, np.int32)
+        classes[0, top : top + height, left : left + width] = 1
+        classes[0, top : top + height // 2, left : left + width] = 0
+        found = decoded(SEMANTIC, {"classes": classes})
+        assert found.classes.shape == SOURCE
+        assert (found.classes[: SOURCE[0] // 2] == 0).all()
+        assert (found.classes[SOURCE[0] // 2 :] == 1).all()
+
+    def test_without_a_place_it_is_in_input_pixels(self) -> None:
+        assert decoded(SEMANTIC, {"logits": self.logits}, None).classes.shape == SIZE
+
+
+def test_lanes() -> None:
+    keypoints = np.random.default_rng(0).normal(0, 3, (1, 21, 4, 2)).astype(np.float32)
+    keypoints[:, -1] -= 5
+    stretched = decoded(GRID | {"task": "lanes"}, {"keypoints": keypoints}, Stretch(SOURCE, SIZE))
+    (wanted,) = LaneGrid.from_dict(GRID).decode(keypoints, sizes=[SOURCE])
+    assert [lane.index for lane in stretched] == [lane.index for lane in wanted] == [0, 1]
+    np.testing.assert_array_equal(stretched[0].points, wanted[0].points)
+    padded = decoded(GRID | {"task": "lanes"}, {"keypoints": keypoints})
+    (wanted,) = LaneGrid.from_dict(GRID).decode(keypoints, sizes=[SIZE])
+    np.testing.assert_array_equal(padded[0].points, PLACE.points_to_source(wanted[0].points, clip=False))
+    told = GRID | {"task": "lanes", "attributes": 1}
+    found = decoded(told, {"keypoints": keypoints, "attributes": np.eye(2)[None]}, Stretch(SOURCE, SIZE))
+    assert [lane.attributes[0].index for lane in found] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("decode", "options", "message"),
+    [
+        ({"task": "classify"}, {"conf": 0.5}, "conf is 0.5, but has no meaning for the task 'classify'"),
+        ({"task": "semantic"}, {"iou": 0.5}, "iou is 0.5, but has no meaning for the task 'semantic'"),
+        (GRID | {"task": "lanes"}, {"limit": 2}, "limit is 2, but has no meaning for the task 'lanes'"),
+        (
+            {"task": "detect", "kind": "rtdetr", "head": "topk"},
+            {"iou": 0.5},
+            "iou is 0.5, but this detector finds each object once: nothing is suppressed",
+        ),
+        ({"task": "detect", "head": "topk"}, {"limit": 0}, "max_det is 0, expected a whole number of 1 or more"),
+    ],
+)
+def test_options_without_a_meaning(decode: dict[str, Any], options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        Decoder(decode, **options)
+    assert str(caught.value) == message
+
+
+def test_an_unknown_task() -> None:
+    with pytest.raises(ManifestError, match=r"^decode: task: found 'detection', expected one of classify, semantic, "):
+        Decoder({"task": "detection"})
+
+
+class TestShow:
+    boxes = np.array([[2, 3, 20, 30]], np.float32), np.ones(1, np.float32), np.zeros(1, np.int64)
+
+    def test_each_result_as_its_own_kind_draws_it(self) -> None:
+        found = Detections(*self.boxes)
+        masks = Instances(*self.boxes, np.ones((1, *SOURCE), bool))
+        points = Poses(*self.boxes, np.full((1, 3, 2), 9, np.float32))
+        turned = RotatedDetections(np.array([[15, 25, 9, 20, 0.5]], np.float32), *self.boxes[1:])
+        classes = ClassMap(np.ones(SOURCE, np.int32))
+        lanes = (Lane(0, np.array([[2, 3], [20, 30], [25, 40]], np.float32), np.ones(3, np.float32)),)
+        drawn = [
+            (show(PICTURE, found), draw(PICTURE, found)),
+            (show(PICTURE, masks), draw_masks(PICTURE, masks)),
+            (show(PICTURE, points), draw_keypoints(PICTURE, points)),
+            (show(PICTURE, turned), draw_rotated(PICTURE, turned)),
+            (show(PICTURE, classes), draw_classes(PICTURE, classes)),
+            (show(PICTURE, lanes), draw_lanes(PICTURE, lanes)),
+        ]
+        for ours, wanted in drawn:
+            assert (wanted != PICTURE).any()
+            np.testing.assert_array_equal(ours, wanted)
+        assert len(drawn) == len(SHOWN)
+
+    def test_names_are_passed_on(self) -> None:
+        with pytest.raises(ManifestError, match=r"^class 0 has no name"):
+            show(PICTURE, Detections(*self.boxes), [])
+
+    def test_classes_of_a_picture_lie_nowhere(self) -> None:
+        with pytest.raises(ImageError, match=r"^classes of a whole picture can't be drawn on it$"):
+            show(PICTURE, [ClassScore(0, "cat", 0.5)])
+
+    def test_no_lanes_leave_the_picture(self) -> None:
+        np.testing.assert_array_equal(show(PICTURE, ()), PICTURE)

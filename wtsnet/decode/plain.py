@@ -1,0 +1,89 @@
+"""Results of any task as plain data, which JSON can hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from wtsnet.decode.boxes import Detections
+from wtsnet.decode.classes import ClassScore, class_name
+from wtsnet.decode.keypoints import Poses
+from wtsnet.decode.masks import Instances
+from wtsnet.decode.rotated import RotatedDetections
+from wtsnet.decode.semantic import ClassMap
+
+if TYPE_CHECKING:
+    from wtsnet.decode.classes import Names
+    from wtsnet.decode.decoder import Result
+    from wtsnet.decode.lanes import Lane
+
+
+def plain(result: Result, names: Names | None = None) -> list[dict[str, Any]]:
+    """A mapping for each object, class or lane, the best first. Pixels have three digits behind the point, shares six.
+
+    Objects have `class`, `name`, `score` and `box`, x1 y1 x2 y2, and beside these `mask`, as `run_lengths` gives it, or
+    `keypoints`, x y and score; turned ones have `box` as x y w h angle, and `corners`. Classes of a picture have
+    `score`, those of pixels `share`, how much of the picture they cover. Lanes have `lane`, `points`, `scores` and
+    `attributes`.
+
+    Raises:
+        ManifestError: `names` lacks a class.
+    """
+    if isinstance(result, Detections | RotatedDetections):
+        return _objects(result, names)
+    if isinstance(result, ClassMap):
+        return [
+            {"class": index, "name": class_name(names, index), "share": round(share, 6)}
+            for index, share in result.shares().items()
+        ]
+    return [_lane(one) for one in result] if isinstance(result, tuple) else [_class(one) for one in result]
+
+
+def run_lengths(mask: npt.NDArray[np.bool_]) -> dict[str, list[int]]:
+    """A mask (H, W) in COCO's uncompressed form: `size` [H, W], and `counts`, how many pixels follow each other, column
+    by column, that are not set, then that are, and so on."""
+    flat = np.concatenate([[False], mask.ravel(order="F")])
+    changes = np.flatnonzero(flat[1:] != flat[:-1])
+    return {"size": list(mask.shape), "counts": np.diff([0, *changes, mask.size]).tolist()}
+
+
+def _objects(found: Detections | RotatedDetections, names: Names | None) -> list[dict[str, Any]]:
+    corners = found.corners() if isinstance(found, RotatedDetections) else None
+    made = []
+    for i in np.argsort(-found.scores, kind="stable"):
+        index = int(found.classes[i])
+        one = {
+            "class": index,
+            "name": class_name(names, index),
+            "score": _rounded(found.scores[i], 6),
+            "box": _rounded(found.boxes[i], 3),
+        }
+        if corners is not None:
+            one["box"][4] = _rounded(found.boxes[i, 4], 6)
+            one["corners"] = _rounded(corners[i], 3)
+        elif isinstance(found, Instances):
+            one["mask"] = run_lengths(found.masks[i])
+        elif isinstance(found, Poses):
+            one["keypoints"] = _rounded(found.keypoints[i], 3)
+        made.append(one)
+    return made
+
+
+def _lane(lane: Lane) -> dict[str, Any]:
+    return {
+        "lane": lane.index,
+        "points": _rounded(lane.points, 3),
+        "scores": _rounded(lane.scores, 6),
+        "attributes": [_class(one) for one in lane.attributes],
+    }
+
+
+def _class(one: ClassScore) -> dict[str, Any]:
+    return {"class": one.index, "name": one.name, "score": round(one.score, 6)}
+
+
+def _rounded(values: npt.ArrayLike, digits: int) -> Any:
+    # In float64: a float32 written out has digits that mean nothing.
+    return np.asarray(values, np.float64).round(digits).tolist()
