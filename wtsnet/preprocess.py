@@ -113,7 +113,8 @@ class Preprocess:
         for key in ("kind", "size"):
             if key not in data:
                 raise ManifestError(f"preprocess: {key} is missing")
-        known = (*_COMMON_KEYS, *_FLOAT_KEYS, *_KEYS.get(str(data["kind"]), ("size", "fill", "resize", "interpolation")))
+        of_kind = _KEYS.get(str(data["kind"]), ("size", "fill", "resize", "interpolation"))
+        known = (*_COMMON_KEYS, *_FLOAT_KEYS, *of_kind)
         for key in data:
             if key not in known:
                 raise ManifestError(
