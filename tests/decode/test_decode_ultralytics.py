@@ -54,7 +54,9 @@ def upstream() -> Iterator[Any]:
 
 
 def head_of(task: str, classes: int, reg_max: int = 16, end2end: bool = False) -> DFLHead:
-    more: dict[str, dict[str, Any]] = {"segment": {"masks": MASKS}, "pose": {"kpt_shape": KEYPOINTS}}
+    late = reg_max == 1  # YOLO26's heads
+    more: dict[str, dict[str, Any]] = {"segment": {"masks": MASKS}, "obb": {"angle": "radians" if late else "logit"}}
+    more["pose"] = {"kpt_shape": KEYPOINTS, "spread": 1.0 if late else 2.0}
     facts: dict[str, Any] = {
         "classes": classes,
         "strides": STRIDES,

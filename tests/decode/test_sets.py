@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from tests.upstream.huggingface import package
-from wtsnet.decode.sets import detections_from_set, detr_raw
-from wtsnet.errors import ModelError, RunnerError
+from wtsnet.decode.boxes import detections_from_topk
+from wtsnet.decode.sets import detr_raw
+from wtsnet.errors import RunnerError
 
 Array = npt.NDArray[Any]
 
@@ -34,7 +35,7 @@ def test_is_upstreams_post_processing(conf: float, classes: int) -> None:
     size = (480, 640)
     processor = package().DetrImageProcessor()
     wanted = processor.post_process_object_detection(outputs, threshold=conf, target_sizes=[size] * 3)
-    found = detections_from_set(*detr_raw(logits, boxes, size), conf=conf)
+    found = detections_from_topk(*detr_raw(logits, boxes, size), conf=conf, iou=None)
     for ours, theirs in zip(found, wanted, strict=True):
         order = torch.argsort(theirs["scores"], descending=True, stable=True)
         assert len(ours) == len(order) >= 2
@@ -56,40 +57,8 @@ def test_large_logits_do_not_overflow() -> None:
     assert (scores.tolist(), classes.tolist()) == ([[1.0]], [[0]])
 
 
-BOXES = np.tile(np.array([0, 0, 10, 10], np.float32), (1, 4, 1))
-SCORES = np.array([[0.5, 0.9, 0.1, 0.7]], np.float32)
-LABELS = np.array([[2, 1, 0, 2]])
-
-
-def test_boxes_that_overlap_stay() -> None:
-    (found,) = detections_from_set(BOXES, SCORES, LABELS)
-    np.testing.assert_allclose([one.score for one in found], [0.9, 0.7, 0.5])
-    assert [one.index for one in found] == [1, 2, 2]
-
-
-def test_options() -> None:
-    def scores(**options: Any) -> list[float]:
-        (found,) = detections_from_set(BOXES, SCORES, LABELS, **options)
-        return [round(float(score), 1) for score in found.scores]
-
-    assert scores(conf=0.6) == [0.9, 0.7]
-    assert scores(conf=0.0) == [0.9, 0.7, 0.5, 0.1]
-    assert scores(max_det=2) == [0.9, 0.7]
-    assert scores(classes=[2]) == [0.7, 0.5]
-    assert scores(classes=[2], max_det=1) == [0.7]
-    assert scores(classes=[]) == []
-
-
 def test_wrong_input_is_refused() -> None:
     with pytest.raises(RunnerError, match=r"^logits and boxes have shapes \(1, 4, 1\) and \(1, 4, 4\), expected"):
         detr_raw(np.zeros((1, 4, 1)), np.zeros((1, 4, 4)), (8, 8))
     with pytest.raises(RunnerError, match=r"^logits and boxes have shapes \(1, 4, 3\) and \(1, 5, 4\), expected"):
         detr_raw(np.zeros((1, 4, 3)), np.zeros((1, 5, 4)), (8, 8))
-    with pytest.raises(RunnerError, match=r"^boxes, scores and labels have shapes \(1, 4, 4\), \(1, 4\) and \(1, 3\)"):
-        detections_from_set(BOXES, SCORES, LABELS[:, :3])
-    with pytest.raises(RunnerError, match=r"^1 of 4 scores are NaN"):
-        detections_from_set(BOXES, [[0.5, np.nan, 0.1, 0.7]], LABELS)
-    with pytest.raises(ModelError, match=r"^conf is 2, expected a number from 0 to 1$"):
-        detections_from_set(BOXES, SCORES, LABELS, conf=2)
-    with pytest.raises(ModelError, match=r"^max_det is 0, expected a whole number of 1 or more$"):
-        detections_from_set(BOXES, SCORES, LABELS, max_det=0)

@@ -136,7 +136,8 @@ def test_topk(original: Found, k: int) -> None:
 def test_facts(original: Found) -> None:
     facts = define(original.twin.name, original.twin.weights, imgsz=64).facts
     name = original.twin.name
-    own: dict[str, dict[str, Any]] = {"seg": {"masks": 32}, "pose": {"kpt_shape": [17, 3]}}
+    own: dict[str, dict[str, Any]] = {"seg": {"masks": 32}, "obb": {"angle": "logit"}}
+    own["pose"] = {"kpt_shape": [17, 3], "spread": 2.0}
     more = own.get(name.partition("-")[2], {})
     task = {"": "detect", "seg": "segment"}.get(name.partition("-")[2], name.partition("-")[2])
     common: dict[str, Any] = {"kind": "dfl", "head": "topk", "strides": [8, 16, 32], "reg_max": 16, "end2end": False}

@@ -63,7 +63,7 @@ def pose(
     s: Scope, xs: Sequence[Tensor], call: HeadCall, classes: int, shape: Sequence[int] | None = None
 ) -> dict[str, Tensor]:
     """And for each box its key points: x y in input pixels and, of three values, the score of being seen."""
-    return detector(s, xs, call, classes, pose_task(s, shape), kpt_shape=list(shape or ()))
+    return detector(s, xs, call, classes, pose_task(s, shape), kpt_shape=list(shape or ()), spread=2.0)
 
 
 def segmenter(s: Scope, xs: Sequence[Tensor], call: HeadCall, classes: int, masks: int) -> dict[str, Tensor]:
@@ -109,7 +109,7 @@ def obb(s: Scope, xs: Sequence[Tensor], call: HeadCall, classes: int, angles: in
     if angles != 1:
         raise ModelError(f"{s.path}: found {angles} angles a box, expected 1")
     task = Task("obb", 1, lambda s, x, at: (sigmoid(s, x, suffix="angle") - 0.25) * math.pi, turned=True)
-    return detector(s, xs, call, classes, task)
+    return detector(s, xs, call, classes, task, angle="logit")
 
 
 def detector(

@@ -60,7 +60,8 @@ def pose26(
             maps.append(conv(s / f"{prefix}cv4_kpts" / i, s.net.record(inner.path, y), task.channels, 1))
         return maps
 
-    return detector(s, xs, call, classes, dataclasses.replace(task, branch=branch), kpt_shape=list(shape or ()))
+    task = dataclasses.replace(task, branch=branch)
+    return detector(s, xs, call, classes, task, kpt_shape=list(shape or ()), spread=1.0)
 
 
 @head("OBB26")
@@ -68,4 +69,4 @@ def obb26(s: Scope, xs: Sequence[Tensor], call: HeadCall, classes: int, angles: 
     """Boxes that are turned by an angle that the network gives as it is."""
     if angles != 1:
         raise ModelError(f"{s.path}: found {angles} angles a box, expected 1")
-    return detector(s, xs, call, classes, Task("obb", 1, turned=True))
+    return detector(s, xs, call, classes, Task("obb", 1, turned=True), angle="radians")

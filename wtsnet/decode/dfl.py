@@ -14,7 +14,7 @@ from wtsnet.decode.candidates import Candidates, Choice, Floats, check_scores, s
 from wtsnet.errors import ManifestError, RunnerError
 
 MOST = 300  # candidates, and pairs of one and a class, that an NMS-free detector gives
-_KEYS = ("classes", "strides", "reg_max", "task", "masks", "kpt_shape", "end2end")
+_KEYS = ("classes", "strides", "reg_max", "task", "masks", "kpt_shape", "end2end", "spread", "angle")
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,7 @@ class DFLHead:
         for key in ("classes", "strides"):
             if key not in data:
                 raise ManifestError(f"decode: {key} is missing")
-        # YOLO26 came with one bin, and with heads whose points and angles are measured otherwise.
-        late = data.get("reg_max", 16) == 1
-        more: dict[str, Any] = {"spread": 1.0 if late else 2.0, "angle": "radians" if late else "logit"}
-        more |= {key: data[key] for key in (*_KEYS, "spread", "angle") if key in data}
-        return cls(**more)
+        return cls(**{key: data[key] for key in _KEYS if key in data})
 
     @property
     def extra(self) -> int:
