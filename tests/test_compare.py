@@ -21,6 +21,7 @@ from wtsnet.compare import Comparison, Difference, compare
 from wtsnet.compare_inputs import given_inputs, random_inputs
 from wtsnet.errors import RunnerError, VerifyError, WtsnetError
 from wtsnet.manifest import Input
+from wtsnet.pictures import letterbox
 from wtsnet.sides import split
 
 
@@ -243,6 +244,16 @@ def test_inputs_by_the_names_of_either(tmp_path: Path) -> None:
             compare(one, two, inputs=changed, **options)
     with pytest.raises(RunnerError, match=r"input 'images': got float64\[2, 3, 4, 4\], expected"):
         compare(one, two, inputs={**given, "p": np.ones((2, 3, 4, 4))}, **options)
+
+
+def test_a_picture_for_networks_that_take_pixels(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "x.png")
+    pair = (spec("images", "uint8", (2, 64, 96, 3)),) * 2
+    preprocess = {"kind": "letterbox", "size": [32, 32], "dtype": "uint8"}
+    ((x, _),) = given_inputs([pair], tmp_path / "x.png", preprocess)
+    assert x.dtype == np.uint8
+    np.testing.assert_array_equal(x, np.stack([letterbox(noise, (64, 96))[0]] * 2))
 
 
 def test_a_picture(resnet: Path, tmp_path: Path) -> None:

@@ -122,6 +122,7 @@ def _picture(pairs: Sequence[Pair], path: str | os.PathLike[str], preprocess: Ma
     picture = read_image(path)
     if len(pairs) != 1 or not preprocess:
         raise VerifyError(f"{os.fspath(path)}: neither network says how a picture becomes its input; give an .npz")
-    batch, _, *size = _common_shape(pairs[0])
-    prepared, _ = Preprocess.from_dict({**preprocess, "size": size})([picture])
-    return np.repeat(prepared, batch, axis=0)
+    shape = _common_shape(pairs[0])
+    first = 1 if Preprocess.from_dict(preprocess).channels_last else 2
+    prepared, _ = Preprocess.from_dict({**preprocess, "size": shape[first : first + 2]})([picture])
+    return np.repeat(prepared, shape[0], axis=0)

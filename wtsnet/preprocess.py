@@ -132,6 +132,11 @@ class Preprocess:
             if value is not None
         }
 
+    @property
+    def channels_last(self) -> bool:
+        """Whether the input is (N, height, width, channels)."""
+        return self.dtype == "uint8" or self.layout == "NHWC"
+
     def __call__(self, images: Picture | Sequence[Picture]) -> tuple[Floats | Picture, list[Placement | None]]:
         """One picture or several, of any sizes, as the network's input, and how each was placed in it.
 
