@@ -10,16 +10,9 @@ from unittest.mock import patch
 import torch
 
 from tests.upstream.made import Made
+from tools import torchvision_models
 
-# torchvision's compiled operators do not load beside a CPU torch; it imports once they are declared.
-_torch_library: Any = torch.library
-_library = _torch_library.Library("torchvision", "FRAGMENT")
-if not hasattr(torch.ops.torchvision, "nms"):
-    for _name in ("nms", "qnms"):
-        _library.define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-
-import torchvision.models  # noqa: E402  # not before the declarations above
-from torchvision.models.regnet import BlockParams  # noqa: E402
+MODELS = torchvision_models.models()
 
 FULL = (
     "alexnet",
@@ -62,21 +55,22 @@ BUILT = {r"features\..*\.attn\.cpb_mlp(\.\d)?": "does not depend on the picture:
 
 
 def make(name: str, **options: Any) -> Made | None:
-    if name not in torchvision.models.list_models(torchvision.models):
+    if name not in MODELS.list_models(MODELS):
         return None
     with _widths_computed():
-        module = torchvision.models.get_model(name, weights=None, **(OPTIONS.get(name, {}) | options))
+        module = MODELS.get_model(name, weights=None, **(OPTIONS.get(name, {}) | options))
     return Made(module, SHAPES.get(name, (3, 64, 96)), hidden=BUILT if name.startswith("swin_v2") else {})
 
 
 @contextmanager
 def _widths_computed() -> Iterator[None]:
     """RegNet's widths come from tensors, which must have values where the weights need none."""
-    compute = BlockParams.from_init_params
+    params = MODELS.regnet.BlockParams
+    compute = params.from_init_params
 
     def on_cpu(**parameters: Any) -> Any:
         with torch.device("cpu"):
             return compute(**parameters)
 
-    with patch.object(BlockParams, "from_init_params", on_cpu):
+    with patch.object(params, "from_init_params", on_cpu):
         yield
