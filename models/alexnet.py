@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wtsnet.blocks.imagenet import imagenet
+from wtsnet.blocks.classifiers.imagenet import imagenet
+from wtsnet.definition import model
 from wtsnet.ops import adaptive_avg_pool, conv, flatten, identity, linear, max_pool, relu
-from wtsnet.registry import model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

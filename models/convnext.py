@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wtsnet.blocks.imagenet import imagenet
-from wtsnet.blocks.layer_norm2d import layer_norm2d
-from wtsnet.blocks.mobile import shortcut
+from wtsnet.blocks.classifiers.imagenet import imagenet
+from wtsnet.blocks.classifiers.layer_norm2d import layer_norm2d
+from wtsnet.blocks.classifiers.mobile import shortcut
+from wtsnet.definition import Image, model
 from wtsnet.ops import conv, flatten, gelu, global_avg_pool, layer_norm, linear, mul, parameter, permute
-from wtsnet.registry import Image, model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wtsnet.blocks.grn import global_response_norm
-from wtsnet.blocks.imagenet import imagenet
-from wtsnet.blocks.layer_norm2d import layer_norm2d
-from wtsnet.blocks.timm_layers import global_pool
+from wtsnet.blocks.classifiers.grn import global_response_norm
+from wtsnet.blocks.classifiers.imagenet import imagenet
+from wtsnet.blocks.classifiers.layer_norm2d import layer_norm2d
+from wtsnet.blocks.classifiers.timm_layers import global_pool
+from wtsnet.definition import model
 from wtsnet.ops import add, conv, flatten, gelu, identity, layer_norm, linear, permute
-from wtsnet.registry import model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,20 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wtsnet.blocks.imagenet import imagenet
-from wtsnet.ops import (
-    avg_pool,
-    batch_norm,
-    concat,
-    conv,
-    conv_bn,
-    flatten,
-    global_avg_pool,
-    linear,
-    max_pool,
-    relu,
-)
-from wtsnet.registry import model
+from wtsnet.blocks.classifiers.imagenet import imagenet
+from wtsnet.definition import model
+from wtsnet.ops import avg_pool, batch_norm, concat, conv, conv_bn, flatten, global_avg_pool, linear, max_pool, relu
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from wtsnet.blocks.imagenet import MEAN, STD
-from wtsnet.blocks.names import as_stored
-from wtsnet.blocks.positions import sine_positions
-from wtsnet.blocks.transformer import attention, to_tokens
-from wtsnet.dims import shape_tensor
+from wtsnet.blocks.classifiers.imagenet import MEAN, STD
+from wtsnet.blocks.transformers.names import as_stored
+from wtsnet.blocks.transformers.positions import sine_positions
+from wtsnet.blocks.transformers.tokens import attention, to_tokens
+from wtsnet.definition import Image, model, option
 from wtsnet.errors import ModelError
+from wtsnet.network import shape_tensor
 from wtsnet.ops import (
     add,
     concat,
@@ -34,14 +35,11 @@ from wtsnet.ops import (
     unsqueeze,
     zeros,
 )
-from wtsnet.registry import Image, model, option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from wtsnet.dims import Dim
-    from wtsnet.network import Scope, Tensor
-    from wtsnet.weights import Weights
+    from wtsnet.network import Dim, Scope, Tensor, Weights
 
 OUTPUTS = ("topk", "decoded", "raw")
 WIDTH, HIDDEN, HEADS, LAYERS = 256, 2048, 8, 6

@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wtsnet.blocks.imagenet import MEAN, STD, imagenet
-from wtsnet.blocks.mobile import conv_norm_act, inverted_residual, shortcut, squeeze_excitation
-from wtsnet.blocks.widths import divisible
+from wtsnet.blocks.classifiers.imagenet import MEAN, STD, imagenet
+from wtsnet.blocks.classifiers.mobile import conv_norm_act, inverted_residual, shortcut, squeeze_excitation
+from wtsnet.blocks.yolo.widths import divisible
+from wtsnet.definition import Image, model
 from wtsnet.ops import flatten, global_avg_pool, identity, linear, silu
-from wtsnet.registry import Image, model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wtsnet.blocks.imagenet import imagenet
-from wtsnet.blocks.mobile import conv_norm_act, squeeze_excitation
-from wtsnet.blocks.timm_layers import conv_norm_act as conv_bn_act
-from wtsnet.blocks.timm_layers import global_pool
-from wtsnet.blocks.widths import divisible
+from wtsnet.blocks.classifiers.imagenet import imagenet
+from wtsnet.blocks.classifiers.mobile import conv_norm_act, squeeze_excitation
+from wtsnet.blocks.classifiers.timm_layers import conv_norm_act as conv_bn_act
+from wtsnet.blocks.classifiers.timm_layers import global_pool
+from wtsnet.blocks.yolo.widths import divisible
+from wtsnet.definition import model
 from wtsnet.ops import (
     add,
     avg_pool,
@@ -25,12 +26,11 @@ from wtsnet.ops import (
     sigmoid,
     upsample,
 )
-from wtsnet.registry import model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wtsnet.blocks.mobile import Activation
+    from wtsnet.blocks.classifiers.mobile import Activation
     from wtsnet.network import Scope, Tensor
 
 # The paper's table 1: by stage its blocks, each with kernel, expanded and output channels, whether there is squeeze and

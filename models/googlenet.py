@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wtsnet.blocks.imagenet import imagenet
-from wtsnet.blocks.inception import basic_conv, half_normalized, leave_basic_conv
+from wtsnet.blocks.classifiers.imagenet import imagenet
+from wtsnet.blocks.classifiers.inception import basic_conv, half_normalized, leave_basic_conv
+from wtsnet.definition import model, option
 from wtsnet.ops import concat, flatten, global_avg_pool, identity, linear, max_pool
-from wtsnet.registry import model, option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

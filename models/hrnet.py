@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wtsnet.blocks.imagenet import imagenet
-from wtsnet.blocks.mobile import conv_norm_act
-from wtsnet.blocks.timm_layers import basic_block, bottleneck, global_pool
+from wtsnet.blocks.classifiers.imagenet import imagenet
+from wtsnet.blocks.classifiers.mobile import conv_norm_act
+from wtsnet.blocks.classifiers.timm_layers import basic_block, bottleneck, global_pool
+from wtsnet.definition import Image, model
 from wtsnet.ops import add, conv_bn, identity, linear, relu, upsample
-from wtsnet.registry import Image, model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

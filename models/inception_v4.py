@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wtsnet.blocks.imagenet import imagenet
-from wtsnet.blocks.timm_layers import conv_norm_act, global_pool
+from wtsnet.blocks.classifiers.imagenet import imagenet
+from wtsnet.blocks.classifiers.timm_layers import conv_norm_act, global_pool
+from wtsnet.definition import model
 from wtsnet.ops import avg_pool, concat, identity, linear, max_pool
-from wtsnet.registry import model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

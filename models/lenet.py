@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wtsnet.definition import Image, model
 from wtsnet.ops import avg_pool, conv, flatten, linear, relu, softmax
-from wtsnet.registry import Image, model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,15 +6,14 @@ import dataclasses
 from math import isqrt
 from typing import TYPE_CHECKING
 
+from wtsnet.definition import Image, model, option
 from wtsnet.errors import ModelError, nearest
 from wtsnet.ops import ACTIVATIONS, batch_norm, flatten, identity, linear
-from wtsnet.registry import Image, model, option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from wtsnet.network import Scope, Tensor
-    from wtsnet.weights import Weights
+    from wtsnet.network import Scope, Tensor, Weights
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wtsnet.blocks.imagenet import imagenet
-from wtsnet.blocks.mobile import shortcut
-from wtsnet.blocks.widths import divisible
+from wtsnet.blocks.classifiers.imagenet import imagenet
+from wtsnet.blocks.classifiers.mobile import shortcut
+from wtsnet.blocks.yolo.widths import divisible
+from wtsnet.definition import Image, model
 from wtsnet.ops import conv_bn, identity, linear, mean, relu
-from wtsnet.registry import Image, model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

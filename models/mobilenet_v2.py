@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wtsnet.blocks.imagenet import imagenet
-from wtsnet.blocks.mobile import conv_norm_act, shortcut
+from wtsnet.blocks.classifiers.imagenet import imagenet
+from wtsnet.blocks.classifiers.mobile import conv_norm_act, shortcut
+from wtsnet.definition import model
 from wtsnet.ops import conv_bn, identity, linear, mean, relu6
-from wtsnet.registry import model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

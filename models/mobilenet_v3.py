@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wtsnet.blocks.imagenet import imagenet
-from wtsnet.blocks.mobile import conv_norm_act, inverted_residual, squeeze_excitation
+from wtsnet.blocks.classifiers.imagenet import imagenet
+from wtsnet.blocks.classifiers.mobile import conv_norm_act, inverted_residual, squeeze_excitation
+from wtsnet.definition import Image, model
 from wtsnet.ops import flatten, global_avg_pool, hardsigmoid, hardswish, identity, linear, relu
-from wtsnet.registry import Image, model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wtsnet.blocks.mobile import Activation
+    from wtsnet.blocks.classifiers.mobile import Activation
     from wtsnet.network import Scope, Tensor
 
 EPS = 1e-3

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wtsnet.blocks.imagenet import imagenet
-from wtsnet.blocks.mobile import conv_norm_act, squeeze_excitation
+from wtsnet.blocks.classifiers.imagenet import imagenet
+from wtsnet.blocks.classifiers.mobile import conv_norm_act, squeeze_excitation
+from wtsnet.definition import model
 from wtsnet.ops import flatten, global_avg_pool, linear, relu
-from wtsnet.registry import model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wtsnet.blocks.imagenet import imagenet
-from wtsnet.blocks.rep import folded, one_conv
-from wtsnet.blocks.timm_layers import conv_norm_act, global_pool, norm_act
+from wtsnet.blocks.classifiers.imagenet import imagenet
+from wtsnet.blocks.classifiers.timm_layers import conv_norm_act, global_pool, norm_act
+from wtsnet.blocks.yolo.rep import folded, one_conv
+from wtsnet.definition import model
 from wtsnet.ops import add, conv, identity, linear, relu
 from wtsnet.ops.norm import affine_of_batch_norm
-from wtsnet.registry import model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,19 +5,17 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from wtsnet.blocks.imagenet import MEAN, STD
-from wtsnet.blocks.names import as_stored
-from wtsnet.blocks.transformer import attention, to_map, to_tokens
+from wtsnet.blocks.classifiers.imagenet import MEAN, STD
+from wtsnet.blocks.transformers.names import as_stored
+from wtsnet.blocks.transformers.tokens import attention, to_map, to_tokens
+from wtsnet.definition import Image, model, option
 from wtsnet.errors import ModelError
 from wtsnet.ops import argmax, concat, conv, conv_bn, gelu, identity, layer_norm, linear, relu, upsample
-from wtsnet.registry import Image, model, option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wtsnet.dims import Dim
-    from wtsnet.network import Scope, Tensor
-    from wtsnet.weights import Weights
+    from wtsnet.network import Dim, Scope, Tensor, Weights
 
 HEADS = ("raw", "decoded", "classes")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wtsnet.blocks.imagenet import imagenet
-from wtsnet.blocks.timm_layers import bottleneck, global_pool, squeeze_excite
+from wtsnet.blocks.classifiers.imagenet import imagenet
+from wtsnet.blocks.classifiers.timm_layers import bottleneck, global_pool, squeeze_excite
+from wtsnet.definition import Image, model
 from wtsnet.ops import conv_bn, linear, max_pool, relu
-from wtsnet.registry import Image, model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wtsnet.blocks.imagenet import imagenet
-from wtsnet.blocks.mobile import conv_norm_act
+from wtsnet.blocks.classifiers.imagenet import imagenet
+from wtsnet.blocks.classifiers.mobile import conv_norm_act
+from wtsnet.definition import Image, model
 from wtsnet.ops import channel_shuffle, chunk, concat, conv_bn, linear, max_pool, mean, relu
-from wtsnet.registry import Image, model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

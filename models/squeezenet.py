@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wtsnet.blocks.imagenet import imagenet
+from wtsnet.blocks.classifiers.imagenet import imagenet
+from wtsnet.definition import model
 from wtsnet.ops import concat, conv, flatten, global_avg_pool, identity, max_pool, relu
-from wtsnet.registry import model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wtsnet.blocks.imagenet import imagenet
-from wtsnet.blocks.transformer import feed_forward
-from wtsnet.blocks.windows import window_attention
+from wtsnet.blocks.classifiers.imagenet import imagenet
+from wtsnet.blocks.transformers.tokens import feed_forward
+from wtsnet.blocks.transformers.windows import window_attention
+from wtsnet.definition import Image, model
 from wtsnet.ops import concat, conv, cut, flatten, global_avg_pool, identity, layer_norm, linear, pad, permute
-from wtsnet.registry import Image, model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

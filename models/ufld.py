@@ -11,17 +11,16 @@ import dataclasses
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from wtsnet.blocks.imagenet import MEAN, STD
-from wtsnet.blocks.resnet import resnet_stages
+from wtsnet.blocks.classifiers.imagenet import MEAN, STD
+from wtsnet.blocks.classifiers.resnet import resnet_stages
+from wtsnet.definition import Image, model, option
 from wtsnet.errors import ModelError, ShapeError
 from wtsnet.ops import conv, flatten, linear, relu, reshape
-from wtsnet.registry import Image, model, option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wtsnet.network import Scope, Tensor
-    from wtsnet.weights import Weights
+    from wtsnet.network import Scope, Tensor, Weights
 
 HEIGHT = 288  # of the input that the row anchors below are counted in
 CULANE = (121, 131, 141, 150, 160, 170, 180, 189, 199, 209, 219, 228, 238, 248, 258, 267, 277, 287)

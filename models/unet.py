@@ -5,16 +5,15 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from wtsnet.definition import Image, model, option
 from wtsnet.errors import ModelError
 from wtsnet.ops import argmax, concat, conv, conv_bn, conv_transpose, greater, max_pool, relu, squeeze, upsample
 from wtsnet.ops.shape import emit_slice
-from wtsnet.registry import Image, model, option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wtsnet.network import Scope, Tensor
-    from wtsnet.weights import Weights
+    from wtsnet.network import Scope, Tensor, Weights
 
 HEADS = ("raw", "decoded", "classes")
 LEVELS = 4

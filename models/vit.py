@@ -6,17 +6,16 @@ import dataclasses
 from math import isqrt
 from typing import TYPE_CHECKING
 
-from wtsnet.blocks.imagenet import imagenet
-from wtsnet.blocks.names import as_stored
-from wtsnet.blocks.transformer import attention, class_token, feed_forward, to_tokens
+from wtsnet.blocks.classifiers.imagenet import imagenet
+from wtsnet.blocks.transformers.names import as_stored
+from wtsnet.blocks.transformers.tokens import attention, class_token, feed_forward, to_tokens
+from wtsnet.definition import Image, model
 from wtsnet.ops import add, conv, cut, gelu, identity, layer_norm, linear, multi_head_attention, parameter, squeeze
-from wtsnet.registry import Image, model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wtsnet.network import Scope, Tensor
-    from wtsnet.weights import Weights
+    from wtsnet.network import Scope, Tensor, Weights
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,20 +5,19 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from wtsnet.blocks.heads import KINDS, HeadCall, add_head
-from wtsnet.blocks.imagenet import MEAN, STD
-from wtsnet.blocks.lists import Architecture, layers
-from wtsnet.blocks.published import GENERATIONS, generation, published_lists, read_lists
+from wtsnet.blocks.classifiers.imagenet import MEAN, STD
+from wtsnet.blocks.heads.heads import KINDS, HeadCall, add_head
+from wtsnet.blocks.yolo.lists import Architecture, layers
+from wtsnet.blocks.yolo.published import GENERATIONS, generation, published_lists, read_lists
+from wtsnet.definition import Image, model, option
 from wtsnet.errors import ModelError
 from wtsnet.network import Network
 from wtsnet.ops.reduce import TOPK_LIMIT
-from wtsnet.registry import Image, model, option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wtsnet.network import Scope, Tensor
-    from wtsnet.weights import Weights
+    from wtsnet.network import Scope, Tensor, Weights
 
 
 @dataclasses.dataclass(frozen=True)

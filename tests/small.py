@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import wtsnet
-from wtsnet.files import sha256
-from wtsnet.manifest import WeightsManifest, manifest_path
-from wtsnet.weights import Weights
+from wtsnet.manifest.files import sha256
+from wtsnet.manifest.manifest import WeightsManifest, manifest_path
+from wtsnet.network.weights import Weights
 
 Arrays = dict[str, NDArray[np.float32]]
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import wtsnet
-from wtsnet.weights import Weights
+from wtsnet.network.weights import Weights
 
 BACKBONE = [[-1, 1, "Conv", [8, 3, 2]], *[[-1, 1, "Conv", [16, 3, 2]]] * 3]
 NMS_FREE = {"end2end": True, "reg_max": 1}

@@ -18,7 +18,7 @@ from wtsnet.decode.keypoints import Poses
 from wtsnet.decode.masks import Instances
 from wtsnet.decode.rotated import RotatedDetections
 from wtsnet.errors import ManifestError, ModelError
-from wtsnet.pictures import letterbox
+from wtsnet.pictures.reading import letterbox
 from wtsnet.predict import Predictor
 
 

@@ -28,11 +28,11 @@ from rich.table import Table
 
 from tools.route_models import MODELS, Model
 from wtsnet import trt as tensorrt
-from wtsnet.builder import build
-from wtsnet.buildlog import BuildLog
 from wtsnet.checkpoint import export
 from wtsnet.definition import define
-from wtsnet.weights import Weights
+from wtsnet.engine import build
+from wtsnet.network import Weights
+from wtsnet.trt import BuildLog
 
 ROUTES = ("wts", "onnx")
 ENGINE = {

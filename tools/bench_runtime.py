@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 
 from wtsnet import trt as tensorrt
-from wtsnet.device import driver, library
 from wtsnet.manifest import Input
+from wtsnet.trt import driver, library
 
 FRAME = (640, 640, 3)
 KEPT = 16

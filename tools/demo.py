@@ -20,13 +20,12 @@ from rich.table import Table
 import wtsnet
 from tools.record import load_module, record
 from wtsnet.checkpoint import export
-from wtsnet.decode.boxes import Detections
-from wtsnet.decode.draw import draw, save_image
+from wtsnet.decode import Detections
+from wtsnet.draw import draw, save_image
 from wtsnet.errors import VerifyError
-from wtsnet.pictures import read_image
+from wtsnet.pictures import Preprocess, read_image
 from wtsnet.predict import Predictor
-from wtsnet.preprocess import Preprocess
-from wtsnet.verify import verify
+from wtsnet.proof import verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable

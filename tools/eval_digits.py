@@ -24,7 +24,7 @@ import torch
 import wtsnet
 from tools.digits_data import SIZE, held_out
 from wtsnet.checkpoint import export
-from wtsnet.decode.boxes import detections_from_predictions
+from wtsnet.decode import detections_from_predictions
 from wtsnet.pictures import to_input
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import typer
 
-from wtsnet.cli import run_app
-from wtsnet.cli.export import export
+from wtsnet.cli import export, run_app
 
 
 def main() -> None:

@@ -8,12 +8,15 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
-
 if TYPE_CHECKING:
-    from wtsnet.builder import build as build
+    __version__: str
+    from wtsnet.definition import Image as Image
+    from wtsnet.definition import block as block
     from wtsnet.definition import define as define
+    from wtsnet.definition import model as model
+    from wtsnet.definition import option as option
     from wtsnet.engine import Engine as Engine
+    from wtsnet.engine import build as build
     from wtsnet.engine import load as load
     from wtsnet.errors import WtsError as WtsError
     from wtsnet.errors import WtsnetError as WtsnetError
@@ -21,15 +24,12 @@ if TYPE_CHECKING:
     from wtsnet.network import Scope as Scope
     from wtsnet.network import Tensor as Tensor
     from wtsnet.reference import ReferenceRunner as ReferenceRunner
-    from wtsnet.registry import Image as Image
-    from wtsnet.registry import block as block
-    from wtsnet.registry import model as model
-    from wtsnet.registry import option as option
     from wtsnet.wts import read_wts as read_wts
     from wtsnet.wts import write_wts as write_wts
 
 _HOMES = {
-    "build": "builder",
+    "__version__": "manifest",
+    "build": "engine",
     "define": "definition",
     "Engine": "engine",
     "load": "engine",
@@ -39,10 +39,10 @@ _HOMES = {
     "Scope": "network",
     "Tensor": "network",
     "ReferenceRunner": "reference",
-    "Image": "registry",
-    "block": "registry",
-    "model": "registry",
-    "option": "registry",
+    "Image": "definition",
+    "block": "definition",
+    "model": "definition",
+    "option": "definition",
     "read_wts": "wts",
     "write_wts": "wts",
 }
@@ -72,4 +72,9 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'wtsnet' has no attribute {name!r}")
     # No submodule may be called as one of these names: importing it would hide the name.
-    return getattr(importlib.import_module(f"wtsnet.{_HOMES[name]}"), name)
+    room = importlib.import_module(f"wtsnet.{_HOMES[name]}")
+    return getattr(room, "VERSION" if name == "__version__" else name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wtsnet.decode.decoder import Decoder
+from wtsnet.decode import Decoder
 from wtsnet.errors import ManifestError
-from wtsnet.preprocess import Preprocess
+from wtsnet.pictures import Preprocess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from wtsnet.decode.decoder import Result
+    from wtsnet.decode import Result
     from wtsnet.engine import Engine
     from wtsnet.runtime import Runner
 

@@ -15,7 +15,7 @@ from tests import small
 from tests.ops.catalogue import EXAMPLES, Example
 from tests.ops.support import build, weights_of
 from wtsnet import Network, ReferenceRunner, Scope, Tensor, ops
-from wtsnet.weights import Weights
+from wtsnet.network.weights import Weights
 
 # Arguments under which an op of the catalogue calls something else of TensorRT's.
 MORE: dict[str, Callable[[Scope, Tensor], Tensor]] = {

@@ -13,7 +13,7 @@ import pytest
 from tests.api.release import DATA, RELEASES
 from wtsnet import ops
 from wtsnet.reference.readback import read_dims
-from wtsnet.trt import flavour
+from wtsnet.trt.flavours import flavour
 
 ROOT = Path(__file__).parents[2]
 

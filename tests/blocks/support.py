@@ -13,8 +13,8 @@ from torch import nn
 
 from tests.ops.support import Size, close
 from tests.upstream.realistic import realistic
-from wtsnet.blocks.lists import Architecture
-from wtsnet.network import Network, Tensor
+from wtsnet.blocks.yolo.lists import Architecture
+from wtsnet.network.network import Network, Tensor
 from wtsnet.reference import ReferenceRunner
 
 PATH = "model.3"

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from wtsnet.blocks.anchors import best, predictions
-from wtsnet.network import Network
+from wtsnet.blocks.heads.anchors import best, predictions
+from wtsnet.network.network import Network
+from wtsnet.proof.verifying import relative_error
 from wtsnet.reference import ReferenceRunner
-from wtsnet.verify import relative_error
 
 CLASSES, VALUES = 3, 8
 ANCHORS = np.array([[[10, 13], [16, 30]], [[116, 90], [156, 198]]], np.float32)

@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 from tests.blocks.support import check_block, picture
 from tests.upstream.ultralytics import modules
-from wtsnet.blocks import gelan
-from wtsnet.blocks.rep import rep_conv
+from wtsnet.blocks.yolo import gelan
+from wtsnet.blocks.yolo.rep import rep_conv
 from wtsnet.ops import cut
 
 if TYPE_CHECKING:
     from tests.ops.support import Size
-    from wtsnet.network import Scope
-    from wtsnet.network import Tensor as Value
+    from wtsnet.network.network import Scope
+    from wtsnet.network.network import Tensor as Value
 
 # The branches of re-parametrised convolutions.
 BRANCHES = r"(.*\.)?conv[12](\..*)?"

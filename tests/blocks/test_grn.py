@@ -8,7 +8,7 @@ import torch
 from tests.blocks.support import check_block, picture
 from tests.ops.support import OneOp, close
 from tests.upstream.timm import package
-from wtsnet.blocks.grn import global_response_norm
+from wtsnet.blocks.classifiers.grn import global_response_norm
 
 
 @pytest.mark.parametrize("axis", [1, 3])

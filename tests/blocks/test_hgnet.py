@@ -8,7 +8,7 @@ import pytest
 
 from tests.blocks.support import check_block, picture
 from tests.upstream.ultralytics import modules
-from wtsnet.blocks import hgnet
+from wtsnet.blocks.yolo import hgnet
 
 
 @pytest.mark.parametrize("size", [(16, 24), (15, 22)])

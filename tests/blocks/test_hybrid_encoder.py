@@ -7,7 +7,7 @@ import pytest
 from tests.blocks.support import check_block, picture
 from tests.ops.support import OneOp, Size
 from tests.upstream.ultralytics import modules
-from wtsnet.blocks import hybrid_encoder
+from wtsnet.blocks.yolo import hybrid_encoder
 from wtsnet.errors import NetworkError
 
 BRANCHES = r"m\.\d+\.conv[12](\..*)?"

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 import wtsnet
-from wtsnet import Network, Scope, Tensor, registry
-from wtsnet.blocks import heads
-from wtsnet.blocks.heads import HeadCall, add_head
-from wtsnet.blocks.lists import Architecture, layers
+from wtsnet import Network, Scope, Tensor
+from wtsnet.blocks.heads import heads
+from wtsnet.blocks.heads.heads import HeadCall, add_head
+from wtsnet.blocks.yolo.lists import Architecture, layers
+from wtsnet.definition import registry
 from wtsnet.errors import ModelError, NetworkError
+from wtsnet.network.weights import Weights
 from wtsnet.ops import add, cut, identity, relu, silu
-from wtsnet.weights import Weights
 
 HEAD = [[-1], 1, "Detect", ["nc"]]
 

@@ -7,7 +7,7 @@ import pytest
 from tests.blocks.support import check_block, picture
 from tests.ops.support import Size
 from tests.upstream.ultralytics import modules
-from wtsnet.blocks import psa
+from wtsnet.blocks.yolo import psa
 from wtsnet.errors import NetworkError
 from wtsnet.ops import mish
 

@@ -11,17 +11,17 @@ from torch import Tensor, nn
 
 from tests.blocks.support import architecture, check_block, picture
 from tests.upstream.ultralytics import modules
-from wtsnet.blocks.heads import HeadCall
-from wtsnet.blocks.rtdetr import inner, rtdetr_decoder
+from wtsnet.blocks.heads.heads import HeadCall
+from wtsnet.blocks.heads.rtdetr import inner, rtdetr_decoder
 from wtsnet.errors import ModelError
-from wtsnet.network import Network
+from wtsnet.network.network import Network
 from wtsnet.ops import cut
 from wtsnet.reference import ReferenceRunner
 
 if TYPE_CHECKING:
     from tests.ops.support import Size
-    from wtsnet.network import Scope
-    from wtsnet.network import Tensor as Value
+    from wtsnet.network.network import Scope
+    from wtsnet.network.network import Tensor as Value
 
 SMALL = {"hd": 32, "nq": 20, "ndp": 3, "nh": 4, "ndl": 2, "d_ffn": 48}
 ARGS = tuple(SMALL.values())

@@ -6,7 +6,7 @@ import pytest
 
 from tests.blocks.support import check_block, picture
 from tests.upstream.ultralytics import modules
-from wtsnet.blocks import yolo10
+from wtsnet.blocks.yolo import yolo10
 from wtsnet.errors import NetworkError
 
 

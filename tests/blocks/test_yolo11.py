@@ -8,7 +8,7 @@ import pytest
 
 from tests.blocks.support import architecture, check_block, picture
 from tests.upstream.ultralytics import modules
-from wtsnet.blocks import yolo11
+from wtsnet.blocks.yolo import yolo11
 
 CASES: list[tuple[Any, ...]] = [
     (1, False, 0.25),

@@ -9,7 +9,7 @@ import pytest
 from tests.blocks.support import architecture, check_block, picture
 from tests.ops.support import Size
 from tests.upstream.ultralytics import modules
-from wtsnet.blocks import yolo12
+from wtsnet.blocks.yolo import yolo12
 from wtsnet.errors import NetworkError
 
 ANY: tuple[Size, ...] = ((1, 2, 3), 64, (2, 4, 8), (2, 6, 8))

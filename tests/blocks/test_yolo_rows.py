@@ -10,8 +10,8 @@ import tests.upstream.torchvision  # noqa: F401  # declares the operators that t
 from tests.blocks.support import check_block, picture
 from tests.upstream.ultralytics import package
 from tests.upstream.yolov5 import yolov5_package
-from wtsnet.blocks.lists import Architecture
-from wtsnet.registry import find_block
+from wtsnet.blocks.yolo.lists import Architecture
+from wtsnet.definition.registry import find_block
 
 ROWS = {"backbone": [], "head": [[-1, 1, "Detect", []]], "nc": 2}
 OF_YOLOV5 = Architecture.read({**ROWS, "yolov5": True}, "test")

@@ -16,11 +16,11 @@ import pytest
 
 import wtsnet
 from tests.small import lenet
-from wtsnet import runtime
-from wtsnet.bench import Measurement
+from wtsnet.bench.timing import Measurement
 from wtsnet.cli.bench import bench
-from wtsnet.device import Driver
+from wtsnet.runtime import choosing as runtime
 from wtsnet.runtime.stats import Stage, Stats
+from wtsnet.trt.device import Driver
 
 QUICK = ("--warm-up", "0", "--duration", "0.01")
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from wtsnet import trt
-from wtsnet.device import Driver, Gpu
+from wtsnet.trt.device import Driver, Gpu
 
 module = importlib.import_module("wtsnet.cli.doctor")  # its function goes by the same name
 

@@ -11,7 +11,7 @@ import pytest
 import wtsnet
 from tests.small import lenet, lenet_file, yolo_file
 from tests.small_onnx import conv, refused
-from wtsnet.trt import flavour, version
+from wtsnet.trt.flavours import flavour, version
 
 
 def test_a_wts_without_a_manifest(cli: Callable[..., Any], tmp_path: Path) -> None:

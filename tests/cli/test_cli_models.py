@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from wtsnet.cli.models import abbreviated, rows
-from wtsnet.registry import models
+from wtsnet.definition.registry import models
 
 README = Path(__file__).parents[2] / "README.md"
 

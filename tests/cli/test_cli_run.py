@@ -16,8 +16,8 @@ from PIL import Image
 import wtsnet
 from tests.small import lenet, tiny, tiny_file, yolo_file
 from tests.small_yolo import small_yolo
-from wtsnet import runtime
-from wtsnet.device import Driver
+from wtsnet.runtime import choosing as runtime
+from wtsnet.trt.device import Driver
 
 
 @pytest.fixture(autouse=True)

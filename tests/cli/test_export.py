@@ -16,9 +16,10 @@ from torch import nn
 from typer.testing import CliRunner
 
 from tools import gen_wts
-from wtsnet import checkpoint, read_wts
+from wtsnet import read_wts
+from wtsnet.checkpoint import exporting as checkpoint
 from wtsnet.cli import options
-from wtsnet.manifest import WeightsManifest
+from wtsnet.manifest.manifest import WeightsManifest
 
 command = importlib.import_module("wtsnet.cli.export")  # its function goes by the same name
 

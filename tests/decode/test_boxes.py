@@ -7,7 +7,7 @@ import pytest
 from wtsnet.decode.boxes import Detection, Detections, detections_from_predictions, detections_from_topk
 from wtsnet.decode.candidates import MAX_NMS
 from wtsnet.errors import ModelError, RunnerError
-from wtsnet.placement import Letterbox
+from wtsnet.pictures.placement import Letterbox
 
 Array = npt.NDArray[Any]
 

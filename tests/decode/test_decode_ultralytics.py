@@ -20,8 +20,8 @@ from wtsnet.decode.keypoints import poses
 from wtsnet.decode.masks import instances
 from wtsnet.decode.rotated import RotatedDetections
 from wtsnet.decode.rotated_nms import probiou
-from wtsnet.pictures import letterbox
-from wtsnet.placement import Letterbox, Stretch
+from wtsnet.pictures.placement import Letterbox, Stretch
+from wtsnet.pictures.reading import letterbox
 
 Array = npt.NDArray[Any]
 STRIDES = (8, 16, 32)

@@ -11,20 +11,21 @@ import pytest
 from wtsnet.decode.boxes import Detections
 from wtsnet.decode.classes import ClassScore
 from wtsnet.decode.decoder import Decoder
-from wtsnet.decode.draw import draw
-from wtsnet.decode.draw_keypoints import draw_keypoints
-from wtsnet.decode.draw_lanes import draw_lanes
-from wtsnet.decode.draw_masks import draw_masks
-from wtsnet.decode.draw_rotated import draw_rotated
 from wtsnet.decode.keypoints import Poses
 from wtsnet.decode.lanes import Lane, LaneGrid
 from wtsnet.decode.masks import Instances, instances
 from wtsnet.decode.rotated import RotatedDetections
-from wtsnet.decode.semantic import ClassMap, draw_classes, maps_from_logits
-from wtsnet.decode.show import SHOWN, show
+from wtsnet.decode.semantic import ClassMap, maps_from_logits
+from wtsnet.draw.boxes import draw
+from wtsnet.draw.classes import draw_classes
+from wtsnet.draw.keypoints import draw_keypoints
+from wtsnet.draw.lanes import draw_lanes
+from wtsnet.draw.masks import draw_masks
+from wtsnet.draw.rotated import draw_rotated
+from wtsnet.draw.show import SHOWN, show
 from wtsnet.errors import ImageError, ManifestError, ModelError
-from wtsnet.pictures import letterbox
-from wtsnet.placement import Placement, Stretch
+from wtsnet.pictures.placement import Placement, Stretch
+from wtsnet.pictures.reading import letterbox
 
 Array = npt.NDArray[Any]
 SIZE = (64, 96)

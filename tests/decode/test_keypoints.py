@@ -10,11 +10,11 @@ import pytest
 
 from wtsnet.decode.boxes import Detection
 from wtsnet.decode.candidates import Candidates
-from wtsnet.decode.draw import class_color, draw
-from wtsnet.decode.draw_keypoints import draw_keypoints
 from wtsnet.decode.keypoints import Poses, poses
+from wtsnet.draw.boxes import class_color, draw
+from wtsnet.draw.keypoints import draw_keypoints
 from wtsnet.errors import RunnerError
-from wtsnet.placement import Letterbox
+from wtsnet.pictures.placement import Letterbox
 
 IMAGE = np.full((200, 300, 3), 128, np.uint8)
 

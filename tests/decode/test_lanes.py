@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from wtsnet.decode.classes import ClassScore
-from wtsnet.decode.draw import class_color
-from wtsnet.decode.draw_lanes import draw_lanes
 from wtsnet.decode.lanes import Lane, LaneGrid
+from wtsnet.draw.boxes import class_color
+from wtsnet.draw.lanes import draw_lanes
 from wtsnet.errors import ImageError, ManifestError, ModelError, RunnerError
 
 CULANE = (121, 131, 141, 150, 160, 170, 180, 189, 199, 209, 219, 228, 238, 248, 258, 267, 277, 287)

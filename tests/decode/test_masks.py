@@ -9,12 +9,12 @@ import pytest
 
 from wtsnet.decode.boxes import Detections
 from wtsnet.decode.classes import Names
-from wtsnet.decode.draw import class_color, draw
-from wtsnet.decode.draw_masks import draw_masks
 from wtsnet.decode.masks import Instances, instances
+from wtsnet.draw.boxes import class_color, draw
+from wtsnet.draw.masks import draw_masks
 from wtsnet.errors import ImageError, ManifestError, ModelError, RunnerError
-from wtsnet.pictures import letterbox
-from wtsnet.placement import Letterbox, Stretch
+from wtsnet.pictures.placement import Letterbox, Stretch
+from wtsnet.pictures.reading import letterbox
 
 SIZE = (16, 24)
 

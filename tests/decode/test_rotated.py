@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from wtsnet.decode.draw import class_color
-from wtsnet.decode.draw_rotated import draw_rotated
 from wtsnet.decode.rotated import RotatedDetection, RotatedDetections
+from wtsnet.draw.boxes import class_color
+from wtsnet.draw.rotated import draw_rotated
 from wtsnet.errors import ImageError, ManifestError, RunnerError
-from wtsnet.placement import Letterbox, Stretch
+from wtsnet.pictures.placement import Letterbox, Stretch
 
 
 def found(*boxes: tuple[float, ...], classes: Any = None) -> RotatedDetections:

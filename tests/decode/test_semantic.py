@@ -13,8 +13,9 @@ import torch.nn.functional as F
 
 from tests.upstream.huggingface import package
 from wtsnet.decode import semantic
-from wtsnet.decode.draw import class_color
-from wtsnet.decode.semantic import ClassMap, draw_classes, maps_from_classes, maps_from_logits
+from wtsnet.decode.semantic import ClassMap, maps_from_classes, maps_from_logits
+from wtsnet.draw.boxes import class_color
+from wtsnet.draw.classes import draw_classes
 from wtsnet.errors import ImageError, ManifestError, ModelError, RunnerError
 
 SIZES = [(97, 61), (64, 96), (5, 3)]  # scaled up in part, up evenly, and down

@@ -17,7 +17,7 @@ from tests.upstream import FULL, realistic_one, ultralytics
 from tests.upstream.realistic import realistic
 from tests.upstream.yolov5 import HIDDEN, architecture_file, yolov5
 from wtsnet import Network, ReferenceRunner
-from wtsnet.checkpoint import export
+from wtsnet.checkpoint.exporting import export
 
 
 @dataclass

@@ -12,7 +12,7 @@ import pytest
 from tests.models.conftest import Twin
 from wtsnet import Network, define
 from wtsnet.errors import MissingWeightError, ShapeError, UnusedWeightError
-from wtsnet.weights import Weights
+from wtsnet.network.weights import Weights
 
 # The rest are these with more layers.
 TWINS = [

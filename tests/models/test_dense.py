@@ -14,8 +14,8 @@ from tests.upstream import ultralytics
 from tests.upstream.realistic import realistic
 from tools.record import record
 from wtsnet import define
-from wtsnet.verify import relative_error, verify
-from wtsnet.weights import Weights
+from wtsnet.network.weights import Weights
+from wtsnet.proof.verifying import relative_error, verify
 
 
 @pytest.mark.parametrize("task", ["sem", "depth"])

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from tests.models.conftest import Twin, run
 from wtsnet import define
-from wtsnet.registry import models
-from wtsnet.verify import relative_error
+from wtsnet.definition.registry import models
+from wtsnet.proof.verifying import relative_error
 
 CLASSIFIERS = ["lenet", "resnet18", "resnext50_32x4d", "mlp", "segformer-b0", "swin_t", "swin_v2_t", "vit-tiny-patch16"]
 CLASSIFIERS += ["alexnet", "mobilenet_v3_small", "shufflenet_v2_x0_5", "squeezenet1_0"]

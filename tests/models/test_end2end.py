@@ -15,11 +15,11 @@ from tests.models.conftest import Twin, run
 from tests.upstream import realistic_one, ultralytics
 from tests.upstream.realistic import realistic
 from wtsnet import Network, define
-from wtsnet.blocks.detectors import pose
-from wtsnet.blocks.heads import HeadCall
-from wtsnet.blocks.yolo26 import obb26, pose26
+from wtsnet.blocks.heads.detectors import pose
+from wtsnet.blocks.heads.heads import HeadCall
+from wtsnet.blocks.heads.yolo26 import obb26, pose26
 from wtsnet.errors import ModelError
-from wtsnet.verify import relative_error
+from wtsnet.proof.verifying import relative_error
 
 Array = NDArray[np.float32]
 

@@ -19,9 +19,9 @@ from tests.upstream.huggingface import DETR_HIDDEN, detr, package, vit
 from tests.upstream.realistic import realistic
 from tools.record import record
 from wtsnet import define
-from wtsnet.checkpoint import export
+from wtsnet.checkpoint.exporting import export
 from wtsnet.errors import ModelError, NetworkError, ShapeError
-from wtsnet.verify import relative_error
+from wtsnet.proof.verifying import relative_error
 
 
 def seeded(make: Any, *shape: int) -> tuple[nn.Module, torch.Tensor]:

@@ -9,7 +9,7 @@ from tests.models.conftest import run
 from tests.upstream import torchvision
 from tests.upstream.realistic import realistic
 from wtsnet import define
-from wtsnet.verify import relative_error
+from wtsnet.proof.verifying import relative_error
 
 NAMES = ("googlenet", "inception_v3")
 

@@ -15,7 +15,7 @@ from tests.models.conftest import run
 from tests.upstream.realistic import realistic
 from wtsnet import define
 from wtsnet.errors import ModelError, NetworkError, ShapeError
-from wtsnet.verify import relative_error
+from wtsnet.proof.verifying import relative_error
 
 
 def named(**layers: nn.Module) -> nn.Module:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from tests.models.conftest import Twin
 from tools.record import record
-from wtsnet.verify import verify
+from wtsnet.proof.verifying import verify
 
 # Also compared with nothing folded: one of each kind that has batch norms behind convolutions.
 APART = ("densenet121", "resnet18", "vgg11_bn", "yolov5", "yolov5n")

@@ -8,7 +8,7 @@ import pytest
 
 from tests.models.conftest import Twin
 from wtsnet import build
-from wtsnet.trt import flavour
+from wtsnet.trt.flavours import flavour
 
 BUILDS: list[dict[str, Any]] = [
     {"precision": precision, **batch} for precision in ("fp32", "fp16") for batch in ({}, {"batch": (1, 2, 8)})

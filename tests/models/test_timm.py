@@ -12,9 +12,9 @@ from torch import nn
 from tests.blocks.support import EPS, check_block, picture, prepare
 from tests.upstream.timm import package
 from wtsnet import define
+from wtsnet.definition.registry import find, models
 from wtsnet.errors import MissingWeightError
-from wtsnet.network import Scope, Tensor
-from wtsnet.registry import find, models
+from wtsnet.network.network import Scope, Tensor
 
 NAMES = [name for name, model in models().items() if model.upstream == "timm"]
 BRANCHES = r"(.*\.)?(conv_1x1|conv_kxk|identity|drop_path)(\..*)?"

@@ -9,8 +9,8 @@ from torch import nn
 
 from tests.upstream import find
 from wtsnet import define
-from wtsnet.registry import models
-from wtsnet.trt import module as tensorrt
+from wtsnet.definition.registry import models
+from wtsnet.trt.flavours import module as tensorrt
 
 NAMES = [name for name, model in models().items() if model.upstream == "torchvision"]
 

@@ -11,7 +11,7 @@ from tests.upstream import realistic_one
 from tests.upstream.realistic import realistic
 from wtsnet import define
 from wtsnet.errors import NetworkError
-from wtsnet.verify import relative_error
+from wtsnet.proof.verifying import relative_error
 
 
 # Whole windows throughout; odd sides to be merged; a row of windows shifted one way alone; less than a window.

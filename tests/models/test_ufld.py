@@ -15,9 +15,9 @@ from tests.upstream.realistic import realistic
 from tests.upstream.ufld import ParsingNet
 from wtsnet import define
 from wtsnet.decode.lanes import LaneGrid
+from wtsnet.definition.registry import models
 from wtsnet.errors import ModelError, NetworkError, ShapeError, UnusedWeightError
-from wtsnet.registry import models
-from wtsnet.verify import relative_error
+from wtsnet.proof.verifying import relative_error
 
 SIZE = (64, 96)
 

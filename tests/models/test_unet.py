@@ -16,9 +16,9 @@ from tests.upstream.realistic import realistic
 from tests.upstream.unet import UNet
 from tools.record import record
 from wtsnet import define
+from wtsnet.definition.registry import models
 from wtsnet.errors import ModelError
-from wtsnet.registry import models
-from wtsnet.verify import relative_error
+from wtsnet.proof.verifying import relative_error
 
 
 def twin(x: torch.Tensor, **options: Any) -> Twin:

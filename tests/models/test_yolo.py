@@ -16,7 +16,7 @@ from tests.models.conftest import Twin, run
 from tests.upstream import realistic_one, ultralytics
 from tests.upstream.realistic import realistic
 from wtsnet import define
-from wtsnet.verify import relative_error
+from wtsnet.proof.verifying import relative_error
 
 Array = NDArray[np.float32]
 
@@ -216,7 +216,7 @@ def test_masks_of_yolov5() -> None:
 
 @pytest.mark.parametrize(("name", "multiple"), [("yolov8n-p2", 32), ("yolov8n-p6", 64), ("yolov8n-cls", 1)])
 def test_sizes(name: str, multiple: int) -> None:
-    from wtsnet.registry import find
+    from wtsnet.definition.registry import find
 
     model = find(name)
     assert model.image_of(model.config).multiple == multiple

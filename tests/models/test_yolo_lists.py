@@ -18,12 +18,12 @@ from tests.upstream import ultralytics
 from tests.upstream.realistic import realistic
 from tests.upstream.yolov5 import architecture_file, hub_lists
 from wtsnet import define
-from wtsnet.blocks.lists import Architecture
-from wtsnet.blocks.published import published_lists
+from wtsnet.blocks.yolo.lists import Architecture
+from wtsnet.blocks.yolo.published import published_lists
+from wtsnet.definition.registry import find_block, models
 from wtsnet.errors import ModelError
-from wtsnet.manifest import WeightsManifest, manifest_path
-from wtsnet.registry import find_block, models
-from wtsnet.verify import relative_error
+from wtsnet.manifest.manifest import WeightsManifest, manifest_path
+from wtsnet.proof.verifying import relative_error
 
 PUBLISHED = {name: model.config for name, model in models().items() if getattr(model.config, "lists", ())}
 SMALL = {"scales": {"n": [0.33, 0.125, 512]}, "scale": "n", "nc": 4}

@@ -14,7 +14,7 @@ from tests.upstream import upstream
 from tests.upstream.yolov5 import yolov5
 from wtsnet import define
 from wtsnet.errors import ModelError, NetworkError
-from wtsnet.verify import relative_error
+from wtsnet.proof.verifying import relative_error
 
 PUBLISHED = {  # parameters, entries of the state dict
     "yolov5n": (1_872_157, 349),

@@ -17,8 +17,8 @@ from tests.upstream import upstream
 from tests.upstream.yolov5 import hub_lists
 from wtsnet import define, write_wts
 from wtsnet.errors import ModelError
-from wtsnet.manifest import WeightsManifest, manifest_path
-from wtsnet.verify import relative_error
+from wtsnet.manifest.manifest import WeightsManifest, manifest_path
+from wtsnet.proof.verifying import relative_error
 
 SMALL = {"depth_multiple": 0.33, "width_multiple": 0.125, "nc": 4}
 # Other architectures of the package's, made small: two, four and five levels, three necks, an activation, other blocks.

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from tests.models.conftest import COMPARED
 from tests.upstream import find
 from wtsnet import build
-from wtsnet.registry import models
-from wtsnet.trt import flavour
+from wtsnet.definition.registry import models
+from wtsnet.trt.flavours import flavour
 
 POOL = np.random.default_rng(0).random(1 << 20, np.float32) / 64
 OTHERS = [name for name in models() if name not in COMPARED]

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from wtsnet import trt as tensorrt
-from wtsnet.network import Network, Tensor
+from wtsnet.network.network import Network, Tensor
 from wtsnet.reference import ReferenceRunner
 
 PATH = "a.b"

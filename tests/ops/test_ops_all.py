@@ -11,7 +11,7 @@ import torch
 from tests.ops.catalogue import EXAMPLES, Example
 from tests.ops.support import PATH, OneOp, build, close, compare, dead_layers, layers, producer, weights_of
 from wtsnet import ops
-from wtsnet.network import Network, Tensor
+from wtsnet.network.network import Network, Tensor
 
 NAMES = sorted(EXAMPLES)
 WITH_SUFFIX = [name for name in NAMES if "suffix" in inspect.signature(getattr(ops, name)).parameters]

@@ -14,10 +14,10 @@ from tests.ops.support import OneOp, as_torch, build, check, check_sizes, layers
 from wtsnet import ops
 from wtsnet import trt as tensorrt
 from wtsnet.errors import MissingWeightError, NetworkError, ShapeError
-from wtsnet.network import Network, Scope, Tensor
+from wtsnet.network.network import Network, Scope, Tensor
+from wtsnet.network.weights import Weights
 from wtsnet.reference import ReferenceRunner
 from wtsnet.reference.readback import downcast
-from wtsnet.weights import Weights
 
 CONVS: list[type[nn.Module]] = [nn.Conv1d, nn.Conv2d, nn.Conv3d]
 TRANSPOSED: list[type[nn.Module]] = [nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d]

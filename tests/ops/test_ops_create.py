@@ -7,8 +7,8 @@ import torch
 
 from tests.ops.support import OneOp, build, check_sizes, values
 from wtsnet import ops
-from wtsnet.dims import Dim, shape_tensor
 from wtsnet.errors import NetworkError
+from wtsnet.network.dims import Dim, shape_tensor
 
 DTYPES = ["float32", "float16", "bfloat16", "int32", "int64"]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from wtsnet.errors import RunnerError, UnsupportedLayerError
-from wtsnet.trt import module
+from wtsnet.trt.flavours import module
 
 trt = module()
 # Called with lists, which numpy's own annotations do not know.

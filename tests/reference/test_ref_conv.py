@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from wtsnet.trt import module
+from wtsnet.trt.flavours import module
 
 trt = module()
 MODES = ("EXPLICIT_ROUND_DOWN", "EXPLICIT_ROUND_UP", "SAME_UPPER", "SAME_LOWER")

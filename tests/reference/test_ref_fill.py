@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from wtsnet.errors import RunnerError
-from wtsnet.trt import module
+from wtsnet.trt.flavours import module
 
 trt = module()
 # Called with lists, which numpy's own annotations do not know.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from wtsnet.trt import module
+from wtsnet.trt.flavours import module
 
 trt = module()
 

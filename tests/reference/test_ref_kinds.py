@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from tests.api.release import RELEASES, release
-from wtsnet.dtypes import MEMBERS
 from wtsnet.reference import runner
 from wtsnet.reference.pointwise import ACTIVATIONS, BINARY, UNARY
 from wtsnet.reference.readback import TORCH_DTYPES, interface
 from wtsnet.reference.registry import BOUNDARIES, EXECUTORS, UNSUPPORTED
-from wtsnet.trt import module
+from wtsnet.trt.dtypes import MEMBERS
+from wtsnet.trt.flavours import module
 
 trt = module()
 assert runner.FAMILIES  # imported, they have registered their functions

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from wtsnet.trt import module
+from wtsnet.trt.flavours import module
 
 trt = module()
 # Called with lists, which numpy's own annotations do not know.

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from wtsnet import trt as trt_of
-from wtsnet.dtypes import MEMBERS, numpy_dtype
-from wtsnet.trt import module
+from wtsnet.trt.dtypes import MEMBERS, numpy_dtype
+from wtsnet.trt.flavours import module
 
 trt = module()
 # Called with lists, which numpy's own annotations do not know.

@@ -11,7 +11,7 @@ import torch
 
 from wtsnet.errors import RunnerError, UnsupportedLayerError
 from wtsnet.reference import ReferenceRunner, TensorSpec
-from wtsnet.trt import module
+from wtsnet.trt.flavours import module
 
 trt = module()
 # Called with lists, which numpy's own annotations do not know.

@@ -46,7 +46,7 @@ def launch(cuda: Cuda) -> Callable[[int, Callable[[], None], bool], None]:
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> Any:
     """pycuda.driver, where there is a GPU."""
-    from wtsnet.device import driver
+    from wtsnet.trt.device import driver
 
     if problem := driver().problem:
         pytest.skip(problem)

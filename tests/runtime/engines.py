@@ -10,7 +10,7 @@ import torch
 
 from tests.runtime.reference_engine import FunctionEngine, Launch, ReferenceEngine
 from wtsnet import trt as tensorrt
-from wtsnet.manifest import Input
+from wtsnet.manifest.manifest import Input
 
 
 def spec(name: str, dtype: str, low: Sequence[int], high: Sequence[int]) -> Input:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wtsnet.errors import RunnerError
-from wtsnet.manifest import Input
+from wtsnet.manifest.manifest import Input
 from wtsnet.runtime.batch import joined, piece_sizes
 from wtsnet.runtime.inputs import Inputs
 

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from wtsnet.device import driver, library
-from wtsnet.dtypes import numpy_dtype
-from wtsnet.engine import RTX_CAPABILITIES
 from wtsnet.errors import EngineError, RunnerError
+from wtsnet.runtime.fitting import RTX_CAPABILITIES
+from wtsnet.trt.device import driver, library
+from wtsnet.trt.dtypes import numpy_dtype
 
 pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("gpu")]
 torch = pytest.importorskip("torch")

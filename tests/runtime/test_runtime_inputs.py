@@ -12,12 +12,12 @@ import torch
 
 import wtsnet
 from tests.small import lenet
-from wtsnet import runtime
-from wtsnet.device import Driver, Gpu
-from wtsnet.dtypes import numpy_dtype
 from wtsnet.errors import RunnerError
-from wtsnet.manifest import Input
+from wtsnet.manifest.manifest import Input
+from wtsnet.runtime import choosing as runtime
 from wtsnet.runtime.inputs import Inputs
+from wtsnet.trt.device import Driver, Gpu
+from wtsnet.trt.dtypes import numpy_dtype
 
 
 def spec(name: str = "x", dtype: str = "float32", low: list[int] | None = None, high: list[int] | None = None) -> Input:

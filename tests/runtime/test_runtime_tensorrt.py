@@ -15,11 +15,11 @@ import torch
 from tests.runtime.engines import X, copying, doubling, positive, reference, runner_of, sized, spec
 from tests.runtime.fake_cuda import Cuda
 from tests.runtime.reference_engine import FunctionEngine, Launch
-from wtsnet import runtime
 from wtsnet import trt as tensorrt
-from wtsnet.device import Driver, Gpu
-from wtsnet.dtypes import numpy_dtype
 from wtsnet.errors import EngineError, RunnerError
+from wtsnet.runtime import choosing as runtime
+from wtsnet.trt.device import Driver, Gpu
+from wtsnet.trt.dtypes import numpy_dtype
 
 SIX = np.arange(6, dtype=np.float32).reshape(2, 3)
 

@@ -16,8 +16,8 @@ from tools.bench_routes import ENGINE, Run, compare, export_onnx, main, parse, r
 from tools.route_models import MODELS, Model
 from wtsnet import define
 from wtsnet import trt as tensorrt
+from wtsnet.proof.verifying import relative_error
 from wtsnet.reference import ReferenceRunner
-from wtsnet.verify import relative_error
 
 
 @pytest.fixture(scope="module", params=MODELS)

@@ -1,8 +1,9 @@
-"""Compositions that several models share. Importing the package registers all blocks and heads that architecture lists
-name."""
+"""Compositions that several models share, a room a family. Importing this one registers all blocks and heads that
+architecture lists name.
+"""
 
 from importlib import import_module
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 
-for _module in iter_modules(__path__):
-    import_module(f"{__name__}.{_module.name}")
+for _module in walk_packages(__path__, f"{__name__}."):
+    import_module(_module.name)

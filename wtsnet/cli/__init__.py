@@ -22,6 +22,8 @@ from wtsnet.errors import WtsnetError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+__all__ = ["export", "main", "run_app"]
+
 COMMANDS: tuple[Callable[..., Any], ...] = (models, export, inspect, build, run, verify, compare, bench, doctor)
 
 

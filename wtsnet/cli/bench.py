@@ -15,7 +15,7 @@ from wtsnet.bench import bench as measure
 from wtsnet.cli.options import model_options, print_columns
 from wtsnet.engine import load
 from wtsnet.errors import EngineError, RunnerError
-from wtsnet.files import whole
+from wtsnet.manifest import whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

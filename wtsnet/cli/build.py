@@ -9,8 +9,6 @@ from typing import Annotated
 import typer
 
 from wtsnet import trt as tensorrt
-from wtsnet.builder import build as build_engine
-from wtsnet.buildlog import BuildLog
 from wtsnet.cli.options import (
     Batch,
     FoldBn,
@@ -23,10 +21,11 @@ from wtsnet.cli.options import (
     late_progress,
     model_options,
 )
+from wtsnet.definition import is_onnx, split
+from wtsnet.engine import build as build_engine
 from wtsnet.errors import EngineError
 from wtsnet.manifest import manifest_path
-from wtsnet.onnxfile import is_onnx
-from wtsnet.registry import split
+from wtsnet.trt import BuildLog
 
 
 def build(

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from wtsnet.cli.options import Batch, FoldBn, Head, ImageSize, Precision, Set, Shape, model_options, print_columns
-from wtsnet.compare import compare as compare_networks
+from wtsnet.proof import compare as compare_networks
 
 _SIDE = "An .onnx file, a plan with its manifest, or MODEL:FILE.wts, as in yolov5s:yolov5s.wts."
 

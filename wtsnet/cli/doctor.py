@@ -9,12 +9,12 @@ import platform
 from functools import partial
 from typing import TYPE_CHECKING
 
-from wtsnet import __version__
 from wtsnet import trt as tensorrt
 from wtsnet.cli.options import print_columns
-from wtsnet.device import Driver, driver
-from wtsnet.engine import RTX_CAPABILITIES
 from wtsnet.errors import WtsnetError
+from wtsnet.manifest import VERSION
+from wtsnet.runtime import RTX_CAPABILITIES
+from wtsnet.trt import Driver, driver
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ def doctor() -> None:
     """
     gpus = driver()
     system = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"
-    found = [("wtsnet", f"{__version__}, {system}")]
+    found = [("wtsnet", f"{VERSION}, {system}")]
     found += [(name, _installed(name)) for name in (*tensorrt.FLAVOURS, "torch", "pycuda")]
     found.append(("driver", ", ".join(filter(None, (gpus.cuda and f"CUDA {gpus.cuda}", gpus.problem)))))
     found += [(f"GPU {gpu.index}", f"{gpu.name}, {gpu.target}, {gpu.memory / 2**30:.0f} GiB") for gpu in gpus.gpus]

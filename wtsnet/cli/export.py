@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from wtsnet import checkpoint
+from wtsnet.checkpoint import exporting as checkpoint
 from wtsnet.cli.options import late_progress
 from wtsnet.manifest import manifest_path
 

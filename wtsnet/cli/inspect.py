@@ -11,12 +11,10 @@ import yaml
 
 from wtsnet import trt as tensorrt
 from wtsnet.cli.options import print_columns
+from wtsnet.definition import OnnxFile, is_onnx, parse
 from wtsnet.errors import ManifestError
-from wtsnet.files import sha256
-from wtsnet.manifest import PlanManifest, WeightsManifest, manifest_path, read_manifest
-from wtsnet.onnxfile import OnnxFile, is_onnx
-from wtsnet.onnxparser import parse
-from wtsnet.summary import layers, shape_text
+from wtsnet.manifest import PlanManifest, WeightsManifest, manifest_path, read_manifest, sha256
+from wtsnet.network import layers, shape_text
 from wtsnet.wts import read_wts
 
 if TYPE_CHECKING:

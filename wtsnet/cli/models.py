@@ -10,8 +10,8 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from wtsnet.registry import Model, find
-from wtsnet.registry import models as registered
+from wtsnet.definition import Model, find
+from wtsnet.definition import models as registered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

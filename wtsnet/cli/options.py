@@ -12,11 +12,10 @@ import yaml
 from rich.console import Console
 from rich.progress import Progress
 
-from wtsnet.builder import build
-from wtsnet.compare import compare
 from wtsnet.definition import define
+from wtsnet.engine import build
 from wtsnet.errors import ModelError
-from wtsnet.verify import verify
+from wtsnet.proof import compare, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

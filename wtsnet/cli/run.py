@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wtsnet.decode.boxes import Detection, Detections
-from wtsnet.decode.classes import class_name
-from wtsnet.decode.draw import save_image
-from wtsnet.decode.keypoints import Poses
-from wtsnet.decode.masks import Instances
-from wtsnet.decode.plain import plain
-from wtsnet.decode.rotated import RotatedDetection, RotatedDetections
-from wtsnet.decode.semantic import ClassMap
-from wtsnet.decode.show import SHOWN, show
+from wtsnet.decode import (
+    ClassMap,
+    Detection,
+    Detections,
+    Instances,
+    Poses,
+    RotatedDetection,
+    RotatedDetections,
+    class_name,
+    plain,
+)
+from wtsnet.draw import SHOWN, save_image, show
 from wtsnet.engine import load
 from wtsnet.errors import ImageError
 from wtsnet.pictures import read_image
@@ -26,7 +29,7 @@ from wtsnet.predict import Predictor
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wtsnet.decode.decoder import Result
+    from wtsnet.decode import Result
 
 
 def run(

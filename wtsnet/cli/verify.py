@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from wtsnet.cli.options import FoldBn, Head, ModelName, Precision, Set, late_progress, model_options, print_columns
-from wtsnet.verify import verify as compare
+from wtsnet.proof import verify as compare
 
 
 def verify(

@@ -1,1 +1,31 @@
-"""From a network's output arrays to typed results."""
+"""From a network's output arrays to typed results, in numpy alone.
+
+It knows nothing of runners and networks, and draws nothing.
+"""
+
+from wtsnet.decode.boxes import Detection, Detections, detections_from_predictions
+from wtsnet.decode.classes import Names, class_name
+from wtsnet.decode.decoder import Decoder, Result
+from wtsnet.decode.keypoints import Poses
+from wtsnet.decode.lanes import Lane
+from wtsnet.decode.masks import Instances
+from wtsnet.decode.plain import plain
+from wtsnet.decode.rotated import RotatedDetection, RotatedDetections
+from wtsnet.decode.semantic import ClassMap
+
+__all__ = [
+    "ClassMap",
+    "Decoder",
+    "Detection",
+    "Detections",
+    "Instances",
+    "Lane",
+    "Names",
+    "Poses",
+    "Result",
+    "RotatedDetection",
+    "RotatedDetections",
+    "class_name",
+    "detections_from_predictions",
+    "plain",
+]

@@ -16,7 +16,7 @@ from wtsnet.errors import RunnerError
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from wtsnet.placement import Placement
+    from wtsnet.pictures import Placement
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 Integers: TypeAlias = npt.NDArray[np.int64]

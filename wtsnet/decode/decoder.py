@@ -18,11 +18,11 @@ from wtsnet.decode.masks import instances
 from wtsnet.decode.rotated import RotatedDetections
 from wtsnet.decode.semantic import ClassMap, maps_from_classes, maps_from_logits
 from wtsnet.errors import ManifestError, ModelError, nearest
-from wtsnet.placement import Stretch
+from wtsnet.pictures import Stretch
 
 if TYPE_CHECKING:
     from wtsnet.decode.classes import Names
-    from wtsnet.placement import Placement
+    from wtsnet.pictures import Placement
 
 Result: TypeAlias = "Detections | RotatedDetections | ClassMap | tuple[Lane, ...] | list[ClassScore]"
 Size: TypeAlias = tuple[int, int]

@@ -14,7 +14,7 @@ from wtsnet.errors import RunnerError
 
 if TYPE_CHECKING:
     from wtsnet.decode.candidates import Candidates
-    from wtsnet.placement import Placement
+    from wtsnet.pictures import Placement
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 

@@ -13,7 +13,7 @@ from wtsnet.decode.boxes import Detections
 from wtsnet.errors import RunnerError
 
 if TYPE_CHECKING:
-    from wtsnet.placement import Placement
+    from wtsnet.pictures import Placement
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 Size: TypeAlias = tuple[int, int]

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from wtsnet.errors import RunnerError
-from wtsnet.placement import Letterbox
+from wtsnet.pictures import Letterbox
 
 if TYPE_CHECKING:
-    from wtsnet.placement import Placement
+    from wtsnet.pictures import Placement
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 Integers: TypeAlias = npt.NDArray[np.int64]

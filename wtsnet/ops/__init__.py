@@ -69,28 +69,8 @@ from wtsnet.ops.pointwise import (
     unary,
     where,
 )
-from wtsnet.ops.pool import (
-    adaptive_avg_pool,
-    adaptive_max_pool,
-    avg_pool,
-    global_avg_pool,
-    global_max_pool,
-    max_pool,
-)
-from wtsnet.ops.reduce import (
-    amax,
-    amin,
-    argmax,
-    argmin,
-    log_softmax,
-    mean,
-    prod,
-    reduce,
-    softmax,
-    softmin,
-    topk,
-    total,
-)
+from wtsnet.ops.pool import adaptive_avg_pool, adaptive_max_pool, avg_pool, global_avg_pool, global_max_pool, max_pool
+from wtsnet.ops.reduce import amax, amin, argmax, argmin, log_softmax, mean, prod, reduce, softmax, softmin, topk, total
 from wtsnet.ops.resize import upsample
 from wtsnet.ops.sample import grid_sample
 from wtsnet.ops.shape import (

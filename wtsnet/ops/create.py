@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wtsnet import trt as tensorrt
-from wtsnet.dims import Dim, shape_tensor
+from wtsnet.network import Dim, shape_tensor
 
 if TYPE_CHECKING:
     from wtsnet.network import Scope, Tensor

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wtsnet.dims import Dim, shape_tensor
+from wtsnet.network import Dim, shape_tensor
 from wtsnet.ops.shape import spatial
 
 if TYPE_CHECKING:

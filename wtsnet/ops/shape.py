@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from wtsnet.dims import Dim, shape_tensor
+from wtsnet.network import Dim, shape_tensor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

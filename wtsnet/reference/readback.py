@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from wtsnet.dtypes import MEMBERS, PACKED
 from wtsnet.errors import RunnerError
+from wtsnet.trt import MEMBERS, PACKED
 
 # torch's dtype for a value at run time. torch has no 4-bit arithmetic: INT4 values are held as int8 (-8 … 7),
 # FP4 values as float32 (0 … ±6).

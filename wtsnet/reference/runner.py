@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wtsnet.dtypes import numpy_dtype
 from wtsnet.errors import RunnerError, nearest
 from wtsnet.reference import (
     attention,
@@ -31,6 +30,7 @@ from wtsnet.reference import (
 from wtsnet.reference.graph import Graph
 from wtsnet.reference.program import Program
 from wtsnet.reference.readback import TORCH_DTYPES, TensorSpec
+from wtsnet.trt import numpy_dtype
 
 # The families of layers: importing one registers its functions.
 FAMILIES = (

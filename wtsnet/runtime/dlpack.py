@@ -10,7 +10,7 @@ from ctypes import POINTER, Structure, c_int32, c_int64, c_uint8, c_uint16, c_ui
 from math import prod
 from typing import Any
 
-from wtsnet.dtypes import numpy_dtype
+from wtsnet.trt import numpy_dtype
 
 CUDA, CUDA_MANAGED = 2, 13  # kDLCUDA, kDLCUDAManaged
 _INT, _UINT, _FLOAT, _BFLOAT, _BOOL, _E4M3FN, _E8M0FNU = 0, 1, 2, 4, 6, 10, 14  # DLDataTypeCode

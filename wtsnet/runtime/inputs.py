@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wtsnet.dtypes import numpy_dtype
 from wtsnet.errors import RunnerError, nearest
 from wtsnet.runtime.batch import piece_sizes
+from wtsnet.trt import numpy_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -6,8 +6,8 @@ import ctypes
 from ctypes import POINTER, c_int, c_uint, c_ulonglong, c_void_p
 from functools import cache
 
-from wtsnet.device import library
 from wtsnet.errors import RunnerError
+from wtsnet.trt import library
 
 _DISABLE_TIMING = 2  # CU_EVENT_DISABLE_TIMING
 _THREAD_LOCAL = 1  # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: what other threads do meanwhile does not end a capture

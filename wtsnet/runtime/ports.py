@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wtsnet import trt as tensorrt
-from wtsnet.dtypes import PACKED, numpy_dtype
 from wtsnet.errors import EngineError
+from wtsnet.trt import PACKED, numpy_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Collection

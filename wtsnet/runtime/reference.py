@@ -1,4 +1,4 @@
-"""The reference runner of an engine: its network, executed by torch within the engine's profile."""
+"""The reference runner of a plan: its network, executed by torch within the plan's profile."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from wtsnet.engine import Engine
+    from wtsnet.manifest import PlanManifest
+    from wtsnet.network import Network
     from wtsnet.reference import ReferenceRunner
 
 
@@ -49,23 +50,24 @@ def reference_runner(definition: Any, device: str | None = None) -> ReferenceRun
     return ReferenceRunner(definition, device)
 
 
-class EngineReferenceRunner(BaseRunner):
-    """Executes an engine's network with torch, which needs no GPU and no plan. One run at a time.
+class PlanReferenceRunner(BaseRunner):
+    """Executes the network of a plan with torch, which needs no GPU and not the plan itself. One run at a time.
 
     Args:
-        engine: a loaded one's network is defined again from its manifest and .wts.
+        network: what the plan was built from. It owns the weights that are read.
+        manifest: the plan's.
         reason: why this runner was taken.
         device: "cpu" or "cuda"; None for "cuda" where torch finds one.
     """
 
     kind = "reference"
 
-    def __init__(self, engine: Engine, reason: str, device: str | None = None) -> None:
-        self._network = engine.network()  # owns the weights that the runner reads
+    def __init__(self, network: Network, manifest: PlanManifest, reason: str, device: str | None = None) -> None:
+        self._network = network
         self._runner = reference_runner(self._network.trt, device)
         super().__init__(f"reference on {self._runner.device.type}: {reason}", 1)
         outputs = {spec.name: tuple(spec.shape) for spec in self._runner.outputs.values()}
-        self._inputs = Inputs(engine.manifest.inputs, outputs)
+        self._inputs = Inputs(manifest.inputs, outputs)
         self._turn = Lock()
         self._tally = Tally()
 
@@ -98,4 +100,4 @@ class EngineReferenceRunner(BaseRunner):
         return stats_of([self._tally])
 
     def _close(self) -> None:
-        self._runner.close()  # the engine keeps its network
+        self._runner.close()  # who gave the network may keep it

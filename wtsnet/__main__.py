@@ -1,0 +1,5 @@
+"""`python -m wtsnet`: the command line."""
+
+from wtsnet.cli import main
+
+main()

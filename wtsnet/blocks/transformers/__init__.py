@@ -1,0 +1,1 @@
+"""What transformers of pictures share: tokens, positions, windows, and names that were published otherwise."""

@@ -1,0 +1,121 @@
+"""The blocks that YOLO architecture lists name, with their upstream weight names: convolutions and pooling pyramids.
+
+Widths come first among the arguments, as in the lists; `x` tells the input channels. `act` is the architecture's
+activation.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from wtsnet.definition import block
+from wtsnet.ops import batch_norm, concat, conv_bn, conv_transpose, cut, identity, max_pool, silu
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from wtsnet.network import Scope, Tensor
+
+    Activation = Callable[[Scope, Tensor], Tensor]
+
+EPS = 1e-3  # of every batch norm in YOLOv5 to 13
+
+
+@block("Conv", scaled=True)
+def conv_block(
+    s: Scope,
+    x: Tensor,
+    c: int,
+    k: int | Sequence[int] = 1,
+    stride: int | Sequence[int] = 1,
+    pad: int | None = None,
+    groups: int = 1,
+    dilation: int = 1,
+    activate: bool = True,
+    *,
+    act: Activation = silu,
+    eps: float = EPS,
+) -> Tensor:
+    """Convolution, batch norm, activation. `pad` None keeps the size at stride 1."""
+    ks = (k, k) if isinstance(k, int) else tuple(k)
+    strides = stride if isinstance(stride, int) else tuple(stride)
+    same = tuple((dilation * (size - 1) + 1) // 2 for size in ks) if pad is None else pad
+    x = conv_bn(s / "conv", s / "bn", x, c, ks, strides, same, dilation, groups, eps=eps)
+    return s.net.record(s.path, (act if activate else identity)(s / "act", x))
+
+
+@block("DWConv", scaled=True)
+def dw_conv(
+    s: Scope,
+    x: Tensor,
+    c: int,
+    k: int = 1,
+    stride: int = 1,
+    dilation: int = 1,
+    activate: bool = True,
+    *,
+    act: Activation = silu,
+) -> Tensor:
+    """`conv_block` in as many groups as input and output channels allow: depthwise where they are equal."""
+    groups = math.gcd(x.shape[1], c)
+    return conv_block(s, x, c, k, stride, groups=groups, dilation=dilation, activate=activate, act=act)
+
+
+@block("ConvTranspose", scaled=True)
+def conv_transpose_block(
+    s: Scope, x: Tensor, c: int, k: int = 2, stride: int = 2, pad: int = 0, bn: bool = True, activate: bool = True
+) -> Tensor:
+    """Transposed convolution, batch norm or a bias, and always SiLU."""
+    x = conv_transpose(s / "conv_transpose", x, c, k, stride, pad, bias=not bn)
+    x = batch_norm(s / "bn", x, EPS) if bn else identity(s / "bn", x)
+    return (silu if activate else identity)(s / "act", x)
+
+
+@block("DWConvTranspose2d", scaled=True)
+def dw_conv_transpose(
+    s: Scope, x: Tensor, c: int, k: int = 1, stride: int = 1, pad: int = 0, output_padding: int = 0
+) -> Tensor:
+    """`torch.nn.ConvTranspose2d` in as many groups as input and output channels allow."""
+    return conv_transpose(s, x, c, k, stride, pad, output_padding, groups=math.gcd(x.shape[1], c))
+
+
+@block("SPP", scaled=True)
+def spp(s: Scope, x: Tensor, c: int, ks: Sequence[int] = (5, 9, 13), *, act: Activation = silu) -> Tensor:
+    """Spatial pyramid pooling (He et al. 2014): maxima over windows of several sizes side by side."""
+    x = conv_block(s / "cv1", x, x.shape[1] // 2, act=act)
+    pooled = [max_pool(s / "m" / i, x, k, 1, k // 2) for i, k in enumerate(ks)]
+    return conv_block(s / "cv2", concat(s, [x, *pooled], suffix="concat"), c, act=act)
+
+
+@block("SPPF", scaled=True)
+def sppf(
+    s: Scope, x: Tensor, c: int, k: int = 5, n: int | None = None, shortcut: bool = False, *, act: Activation = silu
+) -> Tensor:
+    """Spatial pyramid pooling by one pooling over and over: what SPP gives with k, 2k − 1, 3k − 2.
+
+    Lists that say how often, `n`, are of YOLO26 and later, whose first convolution has no activation.
+    """
+    ys = [conv_block(s / "cv1", x, x.shape[1] // 2, activate=n is None, act=act)]
+    for _ in range(3 if n is None else n):
+        ys.append(max_pool(s / "m", ys[-1], k, 1, k // 2))
+    y = conv_block(s / "cv2", concat(s, ys, suffix="concat"), c, act=act)
+    return x + y if shortcut and x.shape[1] == c else y
+
+
+@block("Focus", scaled=True)
+def focus(
+    s: Scope,
+    x: Tensor,
+    c: int,
+    k: int = 1,
+    stride: int = 1,
+    pad: int | None = None,
+    groups: int = 1,
+    *,
+    act: Activation = silu,
+) -> Tensor:
+    """Every second pixel in four shifts as channels, then a convolution: (N, C, H, W) to (N, c, H/2, W/2)."""
+    rows = [cut(s, x, 2, i, None, 2, suffix=f"rows{i}") for i in (0, 1)]
+    shifts = [cut(s, rows[i], 3, j, None, 2, suffix=f"shift{i}{j}") for j in (0, 1) for i in (0, 1)]
+    return conv_block(s / "conv", concat(s, shifts, suffix="concat"), c, k, stride, pad, groups, act=act)

@@ -1,0 +1,8 @@
+"""PyTorch's files as tensors and facts, nothing of them run, and their export to a .wts with its manifest.
+
+It knows nothing of networks and of TensorRT.
+"""
+
+from wtsnet.checkpoint.exporting import export
+
+__all__ = ["export"]

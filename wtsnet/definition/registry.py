@@ -1,0 +1,288 @@
+"""The models and blocks that can be built by name.
+
+    @model("tiny", image=Image(channels=1, size=28), task="classify")
+    def tiny(s: Scope, x: Tensor) -> Tensor: ...
+
+A model function takes the root scope, the input in the network's precision, and its variant's configuration (a
+frozen dataclass) when it has variants; it returns its output, or several by name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import pkgutil
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from functools import cache, wraps
+from inspect import signature
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from wtsnet.definition.zoo import zoo
+from wtsnet.errors import ModelError, WtsnetError, nearest
+
+if TYPE_CHECKING:
+    from wtsnet.network import Scope, Tensor, Weights
+
+
+@dataclasses.dataclass(frozen=True)
+class Image:
+    """The input of a model that looks at pictures: (N, channels, height, width) float32.
+
+    Attributes:
+        channels: colours, in RGB order when 3.
+        size: the usual height and width, in pixels.
+        name: what the input is called.
+        multiple: what height and width must be multiples of.
+        preprocess: how a picture becomes the input, as `wtsnet.preprocess.Preprocess` takes it.
+    """
+
+    channels: int = 3
+    size: int | tuple[int, int] = 224
+    name: str = "images"
+    multiple: int = 1
+    preprocess: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """A model that can be built by name.
+
+    Attributes:
+        name: such as "resnet18".
+        family: the function's name in the registry, such as "resnet".
+        task: "classify" or "detect".
+        upstream: where the PyTorch model with these weight names comes from.
+        image: the input, or a function of the configuration that gives it.
+        config: the variant's configuration, None when the model has no variants.
+        function: adds the layers.
+    """
+
+    name: str
+    family: str
+    task: str
+    upstream: str
+    image: Image | Callable[[Any], Image]
+    config: Any
+    function: Callable[..., Any]
+
+    @property
+    def options(self) -> list[dataclasses.Field[Any]]:
+        """The fields of the configuration that users may set."""
+        return [f for f in dataclasses.fields(self.config) if "help" in f.metadata] if self.config is not None else []
+
+    def configure(self, weights: Weights, options: Mapping[str, Any]) -> Any:
+        """The configuration with `options` set, bound to what the weights and their manifest tell.
+
+        Raises:
+            ModelError: an option that this model does not have, or a value that it can't take.
+        """
+        known = {f.name: f.default for f in self.options}
+        for name, value in options.items():
+            if name not in known:
+                has = f"it has {', '.join(known)}" if known else "it has none"
+                raise ModelError(f"{self.name}: unknown option {name!r}{nearest(name, (*known, *_GENERAL))} ({has})")
+            if not _same_kind(value, known[name]):
+                expected = type(known[name]).__name__
+                raise ModelError(f"{self.name}: {name}: found {value!r}, expected {expected} as in {known[name]!r}")
+        if self.config is None:
+            return None
+        config = dataclasses.replace(self.config, **options)
+        return config.bind(weights) if hasattr(config, "bind") else config
+
+    def image_of(self, config: Any) -> Image:
+        """The input for a configuration."""
+        return self.image(config) if callable(self.image) else self.image
+
+    def add_to(self, s: Scope, x: Tensor, config: Any) -> Mapping[str, Tensor]:
+        """Add the layers; gives the outputs by name, a single one as `output`."""
+        made = self.function(s, x) if config is None else self.function(s, x, config)
+        if not isinstance(made, Mapping):
+            return {"output": made}
+        if not made:
+            raise ModelError(f"{self.name}: found no outputs, expected a Tensor or several by name")
+        return made
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """A block that architecture lists name.
+
+    Attributes:
+        name: such as "C3".
+        function: `function(scope, x, *args)`, or `function(scope, [x, …], *args)` with `many`.
+        scaled: whether its first argument is a number of output channels, to be scaled by the width.
+        deep: whether it takes the number of repeats itself, as its second argument (or a later one: a number counts
+            those before it); else it is repeated.
+        many: whether it takes a list of inputs.
+        keywords: its keyword-only parameters: what it wants to know of the architecture (see `blocks.lists`).
+    """
+
+    name: str
+    function: Callable[..., Any]
+    scaled: bool = False
+    deep: bool | int = False
+    many: bool = False
+    keywords: frozenset[str] = frozenset()
+
+
+M = TypeVar("M", Model, Block)
+T = TypeVar("T")
+_MODELS: dict[str, Model] = {}
+_BLOCKS: dict[str, Block] = {}
+
+
+def _same_kind(value: Any, default: Any) -> bool:
+    """Whether an option may take `value`: of the default's type, or an integer for a float."""
+    if default is None:
+        return True
+    return type(value) is type(default) or (type(default) is float and type(value) is int)
+
+
+# What `define` takes for every model.
+_GENERAL = ("batch", "imgsz", "precision", "fold_bn")
+
+
+def option(default: Any, help: str) -> Any:
+    """A field of a model's configuration that users may set, to a value of its default's type."""
+    return dataclasses.field(default=default, metadata={"help": help})
+
+
+def model(
+    family: str,
+    *,
+    image: Image | Callable[[Any], Image],
+    task: str = "classify",
+    upstream: str = "",
+    variants: Mapping[str, Any] | None = None,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register a model function, under `family` or under the name of each of its `variants`.
+
+    Raises:
+        ModelError: another module has registered a model of that name.
+    """
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        for name, config in (variants or {family: None}).items():
+            made = Model(name, family, task, upstream, image, config, function)
+            _add("model", name, made, _MODELS)
+        return function
+
+    return register
+
+
+def block(
+    name: str, *, scaled: bool = False, deep: bool | int = False, many: bool = False
+) -> Callable[[Callable[..., T]], Callable[..., T]]:
+    """Register a block for architecture lists (see `Block`). What it returns is noted as its module's output; several
+    tensors as `path[0]`, `path[1]` …"""
+
+    def register(function: Callable[..., T]) -> Callable[..., T]:
+        @wraps(function)
+        def recorded(s: Scope, *args: Any, **kwargs: Any) -> T:
+            out = function(s, *args, **kwargs)
+            made: Any = out
+            several = {f"{s.path}[{i}]": x for i, x in enumerate(made)} if isinstance(made, list | tuple) else {}
+            for path, x in (several or {s.path: made}).items():
+                calls = s.net.modules.get(path)
+                if not calls or calls[-1] is not x.trt:  # an op notes its own
+                    s.net.record(path, x)
+            return out
+
+        keywords = frozenset(p.name for p in signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY)
+        _add("block", name, Block(name, recorded, scaled, deep, many, keywords), _BLOCKS)
+        return recorded
+
+    return register
+
+
+def _add(kind: str, name: str, made: M, known: dict[str, M]) -> None:
+    """Register, again too: a cell of a notebook that is run twice, a file that has changed."""
+    theirs = known[name].function.__module__ if name in known else made.function.__module__
+    if theirs != made.function.__module__:
+        raise ModelError(f"{kind} {name!r}: registered by {made.function.__module__}, but {theirs} has one too")
+    known[name] = made
+
+
+def find_block(name: str, where: str) -> Block:
+    """The block that an architecture list calls `name`; torch's own go by their name without `nn.`.
+
+    Raises:
+        ModelError: there is none; `where` says where the list names it.
+    """
+    try:
+        return _BLOCKS[name.removeprefix("torch.").removeprefix("nn.")]
+    except KeyError:
+        raise ModelError(
+            f"{where}: unknown block {name!r}{nearest(name, _BLOCKS)}; "
+            f'register it with @wtsnet.block("{name}") on a function (scope, x, *args)'
+        ) from None
+
+
+def find(name: str) -> Model:
+    """The model called `name`, or `FILE.py:NAME` for one that a file of yours registers. A file that registers no
+    model but blocks goes with a model of the zoo.
+
+    Raises:
+        ModelError: there is none; the nearest name is given.
+    """
+    path, name = split(name)
+    if path is None:
+        known, where = models(), "see: wtsnet models"
+    else:
+        known = _load(path)
+        where = f"{path} registers {', '.join(known) or 'no model'}"
+        known = known or models()
+    if name not in known:
+        raise ModelError(f"unknown model {name!r}{nearest(name, known)} ({where})")
+    return known[name]
+
+
+def split(name: str) -> tuple[Path | None, str]:
+    """`FILE.py:NAME` as the file's absolute path and NAME; any other name as None and itself."""
+    path, separator, rest = name.rpartition(".py:")
+    return (Path(f"{path}.py").absolute(), rest) if separator else (None, name)
+
+
+def models() -> Mapping[str, Model]:
+    """All registered models by name, those of the zoo first."""
+    _load_zoo()
+    return _MODELS
+
+
+@cache
+def _load_zoo() -> None:
+    for entry in pkgutil.iter_modules(zoo().__path__):
+        importlib.import_module(f"wtsnet.models.{entry.name}")
+
+
+def _load(path: Path) -> Mapping[str, Model]:
+    """The models that a user's file registers; it is run once, and again when it has changed."""
+    try:
+        return _run(path, path.read_bytes())
+    except OSError as error:
+        raise ModelError(f"{path}: can't be read ({error.strerror}); expected a file that registers a model") from None
+
+
+@cache
+def _run(path: Path, source: bytes) -> Mapping[str, Model]:
+    module = ModuleType(f"wtsnet model file {path}")  # a name that hides no other module
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module  # dataclasses look their module up
+    others = dict(models())
+    _MODELS.clear()  # its models go by FILE.py:NAME, so they may have names that others have too
+    try:
+        exec(compile(source, path, "exec"), vars(module))
+        return dict(_MODELS)
+    except WtsnetError:
+        raise
+    except Exception as error:
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        at = f"{path}, line {lines[-1]}" if lines else str(path)
+        raise ModelError(f"{at}: {type(error).__name__}: {error}") from error
+    finally:
+        _MODELS.clear()
+        _MODELS.update(others)

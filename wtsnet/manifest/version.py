@@ -1,0 +1,3 @@
+"""Which wtsnet this is: manifests say what wrote them."""
+
+VERSION = "0.1.0"

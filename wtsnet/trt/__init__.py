@@ -1,0 +1,43 @@
+"""The only room that knows which TensorRT it is: `tensorrt` or `tensorrt_rtx`, its logger, dtypes, and the GPUs here.
+
+It knows nothing of what networks are made of. Nothing is imported of TensorRT before `module()` is called.
+"""
+
+from wtsnet.trt.buildlog import BuildLog
+from wtsnet.trt.device import Driver, Gpu, driver, library
+from wtsnet.trt.dtypes import MEMBERS, PACKED, numpy_dtype
+from wtsnet.trt.flavours import (
+    FLAVOURS,
+    INSTALL,
+    builder,
+    create_network,
+    dtype,
+    dtype_name,
+    flavour,
+    log,
+    logger,
+    module,
+    version,
+)
+
+__all__ = [
+    "FLAVOURS",
+    "INSTALL",
+    "MEMBERS",
+    "PACKED",
+    "BuildLog",
+    "Driver",
+    "Gpu",
+    "builder",
+    "create_network",
+    "driver",
+    "dtype",
+    "dtype_name",
+    "flavour",
+    "library",
+    "log",
+    "logger",
+    "module",
+    "numpy_dtype",
+    "version",
+]
