@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wtsnet.definition import Image, model
-from wtsnet.ops import avg_pool, conv, flatten, linear, relu, softmax
+from wtsnet.ops import avg_pool2d, conv2d, linear, relu, softmax
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,10 +21,8 @@ if TYPE_CHECKING:
 )
 def lenet(s: Scope, x: Tensor) -> Mapping[str, Tensor]:
     """Two convolutions with average pooling, three linear layers, softmax."""
-    x = relu(s / "relu", conv(s / "conv1", x, 6, 5))
-    x = avg_pool(s / "pool1", x, 2)
-    x = relu(s / "relu", conv(s / "conv2", x, 16, 5))
-    x = avg_pool(s / "pool1", x, 2)
-    x = relu(s / "relu", linear(s / "fc1", flatten(s / "flatten", x), 120))
-    x = relu(s / "relu", linear(s / "fc2", x, 84))
-    return {"prob": softmax(s / "softmax", linear(s / "fc3", x, -1), 1)}
+    x = avg_pool2d(relu(conv2d(s / "conv1", x, 6, 5)), 2)
+    x = avg_pool2d(relu(conv2d(s / "conv2", x, 16, 5)), 2)
+    x = relu(linear(s / "fc1", x.flatten(1), 120))
+    x = relu(linear(s / "fc2", x, 84))
+    return {"prob": softmax(linear(s / "fc3", x, -1), 1)}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from wtsnet.blocks.classifiers.imagenet import imagenet
 from wtsnet.blocks.classifiers.resnet import resnet_stages
 from wtsnet.definition import Image, model
-from wtsnet.ops import flatten, global_avg_pool, linear
+from wtsnet.ops import linear
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,5 +52,4 @@ def image(cfg: ResNet) -> Image:
 def resnet(s: Scope, x: Tensor, cfg: ResNet) -> Mapping[str, Tensor]:
     """A stem, four stages of residual blocks that double the channels, and a linear classifier."""
     x = resnet_stages(s, x, cfg.depths, cfg.bottleneck, cfg.groups, cfg.width)[-1]
-    x = flatten(s / "flatten", global_avg_pool(s / "avgpool", x))
-    return {"logits": linear(s / "fc", x, -1)}
+    return {"logits": linear(s / "fc", x.mean((2, 3)), -1)}

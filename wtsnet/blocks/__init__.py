@@ -6,4 +6,7 @@ from importlib import import_module
 from pkgutil import walk_packages
 
 for _module in walk_packages(__path__, f"{__name__}."):
-    import_module(_module.name)
+    try:  # WIP
+        import_module(_module.name)
+    except (ImportError, TypeError) as _error:  # WIP
+        print("WIP", _module.name, _error)

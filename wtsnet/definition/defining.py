@@ -74,9 +74,9 @@ def define(
     height, width = _sizes(model, image, imgsz)
     kind = "float32" if input is None else input
     x = add_picture(net, image, size_range("batch", 1 if batch is None else batch), height, width, kind)
-    for name, output in entry.add_to(net.root, net.root.compute(x), config).items():
+    for name, output in entry.add_to(net.root, net.compute(x), config).items():
         if isinstance(output, Tensor) and output.dtype in ("float16", "bfloat16"):
-            output = net.root.cast(output, "float32")
+            output = output.float()
         net.output(name, output)
     net.weights.check_used()
     net.facts |= {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wtsnet.errors import ModelError, nearest
-from wtsnet.ops import div, flip, permute, sub
+from wtsnet.ops import div, sub
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,16 +37,13 @@ def add_picture(net: Network, image: Image, batch: Range, height: Range, width: 
         raise ModelError(f"input: found {kind!r}, but the model does not say how pixels become its input")
     if kind == "uint8-bgr" and image.channels != 3:
         raise ModelError(f"input: found {kind!r}, expected uint8: the model has {image.channels} channels")
-    root = net.root
-    x = root.cast(net.input(image.name, (batch, height, width, image.channels), "uint8"), "float32")
-    x = permute(root, x, (0, 3, 1, 2), suffix="planes")
+    x = net.input(image.name, (batch, height, width, image.channels), "uint8").float().permute(0, 3, 1, 2)
     if kind == "uint8-bgr":
-        x = flip(root, x, 1, suffix="rgb")
-    x = div(root, x, float(image.preprocess.get("scale", 255)), suffix="scaled")
+        x = x.flip(1)
+    x = x / image.preprocess.get("scale", 255)
     for op, key in ((sub, "mean"), (div, "std")):
         if values := image.preprocess.get(key):
-            constant = root.constant(np.reshape(values, (1, -1, 1, 1)), "float32", suffix=key)
-            x = op(root, x, constant, suffix=f"{key}:applied")
+            x = op(x, net.constant(np.reshape(values, (1, -1, 1, 1)), "float32", label=key))
     return x
 
 

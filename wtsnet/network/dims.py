@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from wtsnet import trt as tensorrt
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wtsnet.network.network import Scope, Tensor
+    from wtsnet.network.network import Network
+    from wtsnet.network.tensor import Tensor
 
 
 class Dim:
-    """A size of a tensor at run time, or what is reckoned from such sizes: `h * 2`, `h // 2`, `h + w`, `h - 1`."""
+    """A size of a tensor at run time, or what is reckoned from such sizes: `h * 2`, `h // 2`, `h % 2`, `h + w`,
+    `h - 1`."""
 
     __slots__ = ("a", "b", "operation")
 
@@ -28,19 +32,28 @@ class Dim:
         self.operation = operation
 
     def __mul__(self, other: int | Dim) -> Dim:
-        return self if other == 1 else Dim(self, other, "PROD")
+        return self if _is(other, 1) else Dim(self, other, "PROD")
 
     def __floordiv__(self, other: int | Dim) -> Dim:
-        return self if other == 1 else Dim(self, other, "FLOOR_DIV")
+        return self if _is(other, 1) else Dim(self, other, "FLOOR_DIV")
+
+    def __rfloordiv__(self, other: int) -> Dim:
+        return Dim(other, self, "FLOOR_DIV")
+
+    def __mod__(self, other: int | Dim) -> Dim:
+        return self - self // other * other
 
     def __add__(self, other: int | Dim) -> Dim:
-        return self if other == 0 else Dim(self, other, "SUM")
+        return self if _is(other, 0) else Dim(self, other, "SUM")
 
     def __sub__(self, other: int | Dim) -> Dim:
-        return self if other == 0 else Dim(self, other, "SUB")
+        return self if _is(other, 0) else Dim(self, other, "SUB")
 
     def __rsub__(self, other: int) -> Dim:
         return Dim(other, self, "SUB")
+
+    def __neg__(self) -> Dim:
+        return 0 - self
 
     __rmul__ = __mul__
     __radd__ = __add__
@@ -49,22 +62,40 @@ class Dim:
         return f"Dim({self.a!r}, {self.b!r}, {self.operation!r})"
 
 
-def shape_tensor(s: Scope, dims: Sequence[int | Dim]) -> Tensor:
-    """The sizes as one int64 shape tensor of `len(dims)` values."""
+def largest(a: int | Dim, b: int | Dim) -> int | Dim:
+    """The larger of two sizes."""
+    return max(a, b) if isinstance(a, int) and isinstance(b, int) else Dim(a, b, "MAX")
+
+
+def smallest(a: int | Dim, b: int | Dim) -> int | Dim:
+    """The smaller of two sizes."""
+    return min(a, b) if isinstance(a, int) and isinstance(b, int) else Dim(a, b, "MIN")
+
+
+def _is(other: int | Dim, number: int) -> bool:
+    return isinstance(other, int) and other == number
+
+
+def shape_tensor(net: Network, dims: Sequence[int | Dim]) -> Tensor:
+    """The sizes as one int64 shape tensor of `len(dims)` values.
+
+    Raises:
+        NetworkError: a size is that of a tensor of another network.
+    """
     if not any(isinstance(dim, Dim) for dim in dims):
-        return s.constant(np.array(dims, np.int64), "int64", suffix="dims")
-    values = [_value(s, dim) for dim in dims]
+        return net.constant(np.array(dims, np.int64), "int64", label="dims")
+    values = [_value(net, dim) for dim in dims]
     if len(values) == 1:
         return values[0]
-    return s.emit("add_concatenation", values, suffix="dims", axis=0)
+    return net.emit("add_concatenation", values, label="dims", axis=0)
 
 
-def _value(s: Scope, dim: Tensor | Dim | int) -> Tensor:
+def _value(net: Network, dim: Tensor | Dim | int) -> Tensor:
     """One size as an int64 tensor of shape (1,)."""
     if not isinstance(dim, Dim):
-        return s.constant(np.array([dim], np.int64), "int64", suffix="dim")
+        return net.constant(np.array([dim], np.int64), "int64", label="dim")
     if dim.operation == "SHAPE":
-        shape = s.emit("add_shape", dim.a, suffix="shape")
-        return s.emit("add_slice", shape, (dim.b,), (1,), (1,), suffix="dim")
-    a, b = (_value(s, operand) for operand in (dim.a, dim.b))
-    return s.emit("add_elementwise", a, b, s.enum("ElementWiseOperation", dim.operation), suffix="dim")
+        shape = net.emit("add_shape", dim.a, label="shape")
+        return net.emit("add_slice", shape, (dim.b,), (1,), (1,), label="dim")
+    a, b = (_value(net, operand) for operand in (dim.a, dim.b))
+    return net.emit("add_elementwise", a, b, tensorrt.enum("ElementWiseOperation", dim.operation), label="dim")

@@ -1,26 +1,24 @@
-"""Network, Scope and Tensor: a TensorRT INetworkDefinition that is written like the paper's figure.
+"""Network: a TensorRT INetworkDefinition under construction, and the weights that it takes from.
 
-A `Scope` is a network and a dotted path in it; `scope / "layer1" / 0` goes down that path as pathlib does.
-Every op of `wtsnet.ops` takes the scope of the PyTorch module that it stands for, reads that module's weights
-from it and gives the layer that produces the module's output exactly that path as its name. Layers that an op
-needs on the way carry the path and a suffix behind a colon: `model.0.act:sigmoid`.
-
-Nothing of TensorRT's API is hidden: `Network.trt` (and `Scope.trt`) is the INetworkDefinition itself, `Tensor.trt`
-an ITensor, and `Scope.emit` adds any of its layers in the middle of a model.
+A `Scope` is a network and a dotted path in it. Functions that stand for a PyTorch module are given its scope and note
+what they give as that module's output (see `wtsnet.network.op`); all other functions take tensors, which know their
+network. Nothing of TensorRT's API is hidden: `Network.trt` (and `Scope.trt`) is the INetworkDefinition itself,
+`Tensor.trt` an ITensor, and `Tensor.of` takes the output of a layer that was added by hand.
 """
 
 from __future__ import annotations
 
-import weakref
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from wtsnet import trt as tensorrt
 from wtsnet.errors import NetworkError
-from wtsnet.network.dims import Dim
+from wtsnet.network.scope import Scope
+from wtsnet.network.shape import to
+from wtsnet.network.tensor import Tensor
 from wtsnet.network.weights import Weights
-from wtsnet.trt import numpy_dtype
+from wtsnet.trt import kept, numpy_dtype
 
 if TYPE_CHECKING:
     import os
@@ -46,7 +44,12 @@ class Network:
     Attributes:
         trt: the INetworkDefinition.
         weights: the store that ops take from.
-        modules: for each PyTorch module path its outputs as ITensors, one for each time that it is called.
+        modules: for each PyTorch module path its outputs as ITensors, one for each time that it is called;
+            `path[i]` for a module that gives several.
+        items: how often several were noted for a path.
+        where: the path of the module that is being defined; layers are named after it.
+        label, called: the op that is adding layers, and the one that was called and may have called that: layers bear
+            the name of the first, errors that of the second.
         facts: what a runner or decoder must know and a network can't say (task, names, strides …).
         profile: for each input its (min, opt, max) shapes.
     """
@@ -67,13 +70,13 @@ class Network:
         self.builder = tensorrt.builder()
         self.trt = tensorrt.create_network(self.builder)
         self.modules: dict[str, list[Any]] = {}
+        self.items: dict[str, int] = {}
+        self.where = ""
+        self.label = self.called = ""
         self.facts: dict[str, Any] = {}
         self.profile: dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = {}
         self._names: dict[str, int] = {}
-        # What TensorRT reads until the engine is built. It belongs to the definition and not to this object, which
-        # whoever goes on with the definition alone may have dropped.
-        self._alive: list[Any] = []
-        weakref.finalize(self.trt, self._alive.clear).atexit = False
+        self._unnamed: dict[str, str] = {}  # layers that no module's output comes from: their names, and whose they are
 
     @property
     def root(self) -> Scope:
@@ -105,7 +108,7 @@ class Network:
                 raise NetworkError(f"input {name}: found size {found}, expected 1 <= min <= opt <= max")
         fixed = [low if low == high else -1 for low, _, high in ranges]
         tensorrt.log.errors.clear()
-        tensor = self.trt.add_input(self._unique(name), tensorrt.dtype(dtype), fixed)
+        tensor = self.trt.add_input(self.unique(name), tensorrt.dtype(dtype), fixed)
         if tensor is None:
             raise NetworkError(f"input {name}: {tensorrt.log.last_error()}")
         smallest, usual, largest = (tuple(sizes[i] for sizes in ranges) for i in range(3))
@@ -124,7 +127,7 @@ class Network:
         if name in self.profile or name in outputs:
             raise NetworkError(f"output {name}: an input or output of the network has that name already")
         if x.trt.is_network_input or x.trt.is_network_output:
-            x = self.root.emit("add_identity", x, suffix=f"{name}:identity")
+            x = self.emit("add_identity", x, label=name)
         for module in self.modules.get(name, ()):  # a tensor's name is its own: the module's makes way
             if module.name == name:
                 module.name = f"{name}:module"
@@ -152,90 +155,59 @@ class Network:
         """The outputs, as a plan's manifest has them."""
         return [_described(self.trt.get_output(i)) for i in range(self.trt.num_outputs)]
 
-    def record(self, path: str, x: Tensor) -> Tensor:
-        """Note that `x` is what the PyTorch module at `path` returns; gives `x` back."""
-        calls = self.modules.setdefault(path, [])
-        calls.append(x.trt)  # not x, which knows this object: the two would outlive their last use
-        return x
+    def record(self, path: str, value: Any) -> None:
+        """Note that `value` is what the PyTorch module at `path` gives: a Tensor, or a tuple or list of such, each of
+        which is noted as `path[i]`. What is none of these is left out."""
+        if isinstance(value, tuple | list):
+            for i, item in enumerate(value):
+                self.record(f"{path}[{i}]", item)
+            return
+        if not isinstance(value, Tensor):
+            return
+        base, bracket, _ = path.partition("[")
+        if bracket:
+            self.items[base] = self.items.get(base, 0) + 1
+        self.modules.setdefault(path, []).append(value.trt)  # not the Tensor, which knows this object
+        self._name_after(path, value)
 
-    def keep(self, array: NDArray[Any]) -> Any:
-        """TensorRT Weights over `array`, which stays alive as long as the network."""
-        array = self.hold(np.ascontiguousarray(array))
-        # By address: TensorRT's own conversion knows numpy's dtypes only, and not bfloat16.
-        return tensorrt.module().Weights(tensorrt.dtype(array.dtype.name), array.ctypes.data, array.size)
+    def _name_after(self, path: str, x: Tensor) -> None:
+        """Give the layer that made `x` the module's name, where it has none yet and lies in it or around it."""
+        owner = self._unnamed.get(x.layer.name) if x.layer is not None else None
+        if owner is None or not (owner in ("", path) or path.startswith((f"{owner}.", f"{owner}["))):
+            return
+        del self._unnamed[x.layer.name]
+        x.layer.name = self.unique(path)
+        x.trt.name = x.layer.name
 
     def hold(self, owner: H) -> H:
         """Let `owner`, whose memory TensorRT reads, live as long as the definition; gives it back."""
-        self._alive.append(owner)
+        kept(self.trt).owners.append(owner)
         return owner
 
-    def _unique(self, name: str) -> str:
+    def unique(self, name: str) -> str:
         """`name`, with #2, #3 … behind it from its second use on: a module that is called again."""
         self._names[name] = seen = self._names.get(name, 0) + 1
         return name if seen == 1 else f"{name}#{seen}"
 
-
-class Scope:
-    """A network and the dotted path of a PyTorch module in it."""
-
-    __slots__ = ("net", "path")
-
-    def __init__(self, net: Network, path: str) -> None:
-        self.net = net
-        self.path = path
-
-    def __truediv__(self, child: str | int) -> Scope:
-        return Scope(self.net, f"{self.path}.{child}" if self.path else str(child))
-
-    def __repr__(self) -> str:
-        return f"Scope({self.path!r})"
-
     @property
-    def trt(self) -> Any:
-        """The INetworkDefinition."""
-        return self.net.trt
+    def dtype(self) -> str:
+        """The dtype that the network computes in, such as "float32"."""
+        return PRECISIONS[self.precision]
 
-    @staticmethod
-    def enum(kind: str, member: str) -> Any:
-        """A member of one of TensorRT's enums, such as `enum("PoolingType", "MAX")`.
-
-        Raises:
-            NetworkError: this release has no such enum or member.
-        """
-        found = getattr(getattr(tensorrt.module(), kind, None), member, None)
-        if found is None:
-            raise NetworkError(f"{kind}.{member}: {tensorrt.flavour()} {tensorrt.version()} has no such value")
-        return found
-
-    def key(self, name: str) -> str:
-        """The full name of this module's weight `name`."""
-        return f"{self.path}.{name}" if self.path else name
-
-    def has(self, name: str) -> bool:
-        """Whether the weights hold this module's `name`."""
-        return self.key(name) in self.net.weights
-
-    def take(self, name: str, *shape: int) -> NDArray[np.float32]:
-        """This module's weight `name` as a float32 array of `shape` (see `Weights.take`)."""
-        return self.net.weights.take(self.key(name), shape)
-
-    def leave(self, *names: str) -> None:
-        """Name weights of this module that the network leaves unused on purpose."""
-        self.net.weights.leave(*(self.key(name) for name in names))
-
-    def leave_modules(self, *names: str) -> None:
-        """Name modules in this one all of whose weights the network leaves unused on purpose."""
-        self.net.weights.leave_under(*(self.key(name) for name in names))
+    def compute(self, x: Tensor) -> Tensor:
+        """`x` in the network's precision."""
+        return to(x, self.dtype)
 
     def error(self, text: str) -> NetworkError:
-        """A NetworkError about this module."""
-        return NetworkError(f"{self.path or 'network'}: {text}")
+        """A NetworkError about the op that is being called, in the module that is being defined."""
+        return NetworkError(": ".join(filter(None, (self.where or "network", self.called, text))))
 
     def emit(
         self,
         method: str,
         *args: Any,
-        suffix: str = "",
+        label: str = "",
+        path: str | None = None,
         inputs: Mapping[int, Tensor] | None = None,
         **attributes: Any,
     ) -> Tensor:
@@ -245,7 +217,8 @@ class Scope:
             method: a method of INetworkDefinition, such as "add_activation".
             args: its arguments. Tensors are given as their ITensors and numpy arrays as weights that are kept
                 alive; None becomes empty weights.
-            suffix: set for a layer that does not produce the module's output.
+            label: what stands behind the module's path in the layer's name; the op's name where it is empty.
+            path: that of the module, where it is another than the one that is being defined.
             inputs: further inputs by index, such as a shape that is known only at run time.
             attributes: set on the layer, such as `stride_nd=(2, 2)`.
 
@@ -255,33 +228,37 @@ class Scope:
         Raises:
             NetworkError: TensorRT refused the layer; TensorRT's own words are in it.
         """
-        net = self.net
         tensorrt.log.errors.clear()
+        arrays: list[NDArray[Any]] = []
         try:
-            layer = getattr(net.trt, method)(*(self._argument(arg) for arg in args))
+            layer = getattr(self.trt, method)(*(self._argument(arg, arrays) for arg in args))
             if layer is None:
                 raise self.error(f"{method}: {tensorrt.log.last_error()}")
             for index, tensor in (inputs or {}).items():
-                layer.set_input(index, self._argument(tensor))
+                layer.set_input(index, self._argument(tensor, arrays))
             for name, value in attributes.items():
                 setattr(layer, name, value)
         except (AttributeError, TypeError, ValueError, RuntimeError) as error:
             said = f"; {tensorrt.log.last_error()}" if tensorrt.log.errors else ""
             raise self.error(f"{method}: {' '.join(str(error).split())[:300]}{said}") from None
+        if arrays:
+            kept(self.trt).arrays[self.trt.num_layers - 1] = tuple(arrays)
         if not layer.num_outputs:
             raise self.error(f"{method}: the layer has no output; add it to `scope.trt` itself")
-        path = self.path or method.removeprefix("add_")
-        layer.name = net._unique(f"{path}:{suffix}" if suffix else path)
-        out = Tensor(net, layer.get_output(0), layer)
+        owner = self.where if path is None else path
+        name = label or self.label or method.removeprefix("add_")
+        layer.name = self.unique(f"{owner}:{name}" if owner else name)
+        self._unnamed[layer.name] = owner
+        out = Tensor(self, layer.get_output(0), layer)
         out.trt.name = layer.name
         if tensorrt.log.errors or min(out.shape, default=0) < -1:
             raise self.error(f"{method}: {tensorrt.log.last_error()}")
-        return out if suffix else net.record(self.path, out)
+        return out
 
-    def constant(self, value: Any, dtype: str, suffix: str = "constant") -> Tensor:
+    def constant(self, value: Any, dtype: str, *, label: str = "constant", path: str | None = None) -> Tensor:
         """A constant of `value`'s shape, converted to `dtype`."""
         array = np.asarray(value)
-        return self.emit("add_constant", array.shape, self.convert(array, dtype), suffix=suffix)
+        return self.emit("add_constant", array.shape, self.convert(array, dtype), label=label, path=path)
 
     def convert(self, array: NDArray[Any], dtype: str) -> NDArray[Any]:
         """`array` as C-contiguous values of `dtype`.
@@ -298,109 +275,23 @@ class Scope:
             raise self.error(f"found a weight of magnitude {lost.max():.6g}, which {dtype} can't hold")
         return converted
 
-    def compute(self, x: Tensor) -> Tensor:
-        """`x` in the network's precision."""
-        return self.cast(x, PRECISIONS[self.net.precision])
-
-    def cast(self, x: Tensor, dtype: str) -> Tensor:
-        """`x` as `dtype`; `x` itself where that is its dtype."""
-        if x.dtype == dtype:
-            return x
-        return self.emit("add_cast", x, tensorrt.dtype(dtype), suffix=f"to_{dtype}")
-
-    def _argument(self, arg: Any) -> Any:
+    def _argument(self, arg: Any, arrays: list[NDArray[Any]]) -> Any:
+        """What TensorRT takes for an argument; arrays, which it reads from until the build, are put into `arrays`."""
         if isinstance(arg, Tensor):
-            if arg.net is not self.net:
+            if arg.net is not self:
                 raise self.error(f"{arg!r} is a tensor of another network")
             return arg.trt
         if isinstance(arg, np.ndarray):
-            return self.net.keep(arg)
+            arrays.append(np.ascontiguousarray(arg))
+            # By address: TensorRT's own conversion knows numpy's dtypes only, and not bfloat16.
+            dtype = tensorrt.dtype(arg.dtype.name)
+            return tensorrt.module().Weights(dtype, arrays[-1].ctypes.data, arg.size)
         if arg is None:
             return tensorrt.module().Weights()
         if isinstance(arg, list) and arg and isinstance(arg[0], Tensor):
-            return [self._argument(tensor) for tensor in arg]
+            return [self._argument(tensor, arrays) for tensor in arg]
         return arg
 
 
 def _described(tensor: Any) -> Output:
     return {"name": tensor.name, "dtype": tensorrt.dtype_name(tensor.dtype), "shape": list(tensor.shape)}
-
-
-class Tensor:
-    """A tensor of a network under construction.
-
-    Attributes:
-        trt: TensorRT's ITensor.
-        shape: its sizes; -1 for one that is known only at run time.
-        dtype: such as "float32".
-
-    `+ - * /` with another tensor or a number, and unary minus, add elementwise layers.
-    """
-
-    __slots__ = ("dtype", "layer", "net", "shape", "trt")
-
-    def __init__(self, net: Network, trt: Any, layer: Any = None) -> None:
-        self.net = net
-        self.trt = trt
-        self.layer = layer
-        try:
-            self.shape: tuple[int, ...] = tuple(trt.shape)
-        except (RuntimeError, ValueError):  # the layer can't have an output: `emit` gives TensorRT's reason
-            name = layer.name if layer is not None else trt.name
-            raise NetworkError(f"{name}: {tensorrt.log.last_error()}") from None
-        self.dtype = tensorrt.dtype_name(trt.dtype)
-
-    @property
-    def rank(self) -> int:
-        return len(self.shape)
-
-    @property
-    def name(self) -> str:
-        return str(self.trt.name)
-
-    @property
-    def dims(self) -> tuple[int | Dim, ...]:
-        """The sizes, each a number or, where it is known only at run time, a `Dim` to reckon with."""
-        return tuple(Dim(self, axis) if size == -1 else size for axis, size in enumerate(self.shape))
-
-    def layer_output(self, index: int) -> Tensor:
-        """Another output of the layer that made this tensor, such as a top-k's indices."""
-        out = Tensor(self.net, self.layer.get_output(index))
-        out.trt.name = f"{self.layer.name}:{index}"
-        return out
-
-    def __repr__(self) -> str:
-        return f"Tensor({self.name!r}, {self.shape}, {self.dtype})"
-
-    def _elementwise(self, other: Tensor | float, operation: str, swap: bool = False) -> Tensor:
-        from wtsnet.ops.pointwise import elementwise  # late: the ops are built on this file
-
-        a, b = (other, self) if swap else (self, other)
-        return elementwise(Scope(self.net, self.name), operation, a, b, suffix=operation.lower())
-
-    def __add__(self, other: Tensor | float) -> Tensor:
-        return self._elementwise(other, "SUM")
-
-    def __radd__(self, other: float) -> Tensor:
-        return self._elementwise(other, "SUM", swap=True)
-
-    def __sub__(self, other: Tensor | float) -> Tensor:
-        return self._elementwise(other, "SUB")
-
-    def __rsub__(self, other: float) -> Tensor:
-        return self._elementwise(other, "SUB", swap=True)
-
-    def __mul__(self, other: Tensor | float) -> Tensor:
-        return self._elementwise(other, "PROD")
-
-    def __rmul__(self, other: float) -> Tensor:
-        return self._elementwise(other, "PROD", swap=True)
-
-    def __truediv__(self, other: Tensor | float) -> Tensor:
-        return self._elementwise(other, "DIV")
-
-    def __rtruediv__(self, other: float) -> Tensor:
-        return self._elementwise(other, "DIV", swap=True)
-
-    def __neg__(self) -> Tensor:
-        return self._elementwise(-1.0, "PROD")

@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wtsnet import trt as tensorrt
+from wtsnet.trt import LayerView, view
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wtsnet.network.network import Network
 
-# The kinds of layers that hold weights: the class that shows them, and where.
+# Where the kinds of layers that hold weights have them.
 _WEIGHTS = {
-    "CONSTANT": ("IConstantLayer", ("weights",)),
-    "CONVOLUTION": ("IConvolutionLayer", ("kernel", "bias")),
-    "DECONVOLUTION": ("IDeconvolutionLayer", ("kernel", "bias")),
-    "SCALE": ("IScaleLayer", ("shift", "scale", "power")),
+    "CONSTANT": ("weights",),
+    "CONVOLUTION": ("kernel", "bias"),
+    "DECONVOLUTION": ("kernel", "bias"),
+    "SCALE": ("shift", "scale", "power"),
 }
 
 
@@ -33,21 +34,16 @@ class LayerFacts(NamedTuple):
 def layers(net: Network) -> Iterator[LayerFacts]:
     """Every layer, in TensorRT's order."""
     for index in range(net.trt.num_layers):
-        layer = net.trt.get_layer(index)
-        kind = layer.type.name
+        layer = view(net.trt, index)
         outputs = ", ".join(_described(layer.get_output(i)) for i in range(layer.num_outputs))
-        held = list(_weights(layer, kind))
-        yield LayerFacts(layer.name, kind, outputs, sum(w.size for w in held), sum(w.nbytes for w in held))
+        held = list(_weights(layer))
+        yield LayerFacts(layer.name, layer.layer_type, outputs, sum(w.size for w in held), sum(w.nbytes for w in held))
 
 
-def _weights(holder: Any, kind: str) -> Iterator[Any]:
+def _weights(layer: LayerView) -> Iterator[Any]:
     """A layer's weights, each a numpy array, or TensorRT's own Weights for a dtype that numpy lacks."""
-    if kind not in _WEIGHTS:
-        return
-    interface, attributes = _WEIGHTS[kind]
-    holder.__class__ = getattr(tensorrt.module(), interface)  # get_layer gives the base class
-    for name in attributes:
-        held = getattr(holder, name)
+    for name in _WEIGHTS.get(layer.layer_type, ()):
+        held = getattr(layer, name)
         if held is not None:
             yield held
 

@@ -78,6 +78,10 @@ class Weights:
     def __contains__(self, key: object) -> bool:
         return f"{self._prefix}{key}" in self._values
 
+    def has_under(self, start: str) -> bool:
+        """Whether any weight's name begins with `start`."""
+        return any(key.startswith(f"{self._prefix}{start}") for key in self._values)
+
     def eps(self, path: str, default: float) -> float:
         """The eps of the batch norm at `path`: the manifest's, else the usual one of these weights, else `default`."""
         usual = default if self.usual_eps is None else self.usual_eps

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from wtsnet.ops.pointwise import greater, less, minimum, mul, sub, where
-from wtsnet.ops.shape import checked_axis, chunk
+from wtsnet.network import op
+from wtsnet.network.pointwise import activation, elementwise, relu, sigmoid, tanh, where
+from wtsnet.network.reduce import log_softmax, softmax, softmin
+from wtsnet.network.shape import chunk, fixed_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,164 +15,168 @@ if TYPE_CHECKING:
     from wtsnet.network import Scope, Tensor
 
 
-def activation(s: Scope, kind: str, x: Tensor, suffix: str = "", **parameters: Any) -> Tensor:
-    """TensorRT's ActivationType `kind`; `parameters` are its alpha and beta."""
-    return s.emit("add_activation", x, s.enum("ActivationType", kind), suffix=suffix, **parameters)
+@op("torch.nn.Identity")
+def identity(input: Tensor) -> Tensor:
+    """The input itself; adds no layer."""
+    return input
 
 
-def identity(s: Scope, x: Tensor) -> Tensor:
-    """x: `torch.nn.Identity`, and dropout at inference. Adds no layer."""
-    return s.net.record(s.path, x)
-
-
-def relu(s: Scope, x: Tensor, suffix: str = "") -> Tensor:
-    """max(x, 0)."""
-    return activation(s, "RELU", x, suffix)
-
-
-def relu6(s: Scope, x: Tensor, suffix: str = "") -> Tensor:
+@op("torch.nn.functional.relu6")
+def relu6(input: Tensor) -> Tensor:
     """min(max(x, 0), 6)."""
-    return hardtanh(s, x, 0.0, 6.0, suffix)
+    return activation("CLIP", input, alpha=0.0, beta=6.0)
 
 
-def hardtanh(s: Scope, x: Tensor, low: float = -1.0, high: float = 1.0, suffix: str = "") -> Tensor:
-    """x, no less than `low` and no more than `high`."""
-    return activation(s, "CLIP", x, suffix, alpha=low, beta=high)
+@op("torch.nn.functional.hardtanh")
+def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
+    """x, no less than `min_val` and no more than `max_val`."""
+    if min_val > max_val:
+        raise input.error(f"min_val: found {min_val}, expected at most max_val, {max_val}")
+    return activation("CLIP", input, alpha=min_val, beta=max_val)
 
 
-def leaky_relu(s: Scope, x: Tensor, slope: float = 0.01) -> Tensor:
-    """x where x ≥ 0, else slope·x."""
-    return activation(s, "LEAKY_RELU", x, alpha=slope)
+@op("torch.nn.functional.leaky_relu")
+def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
+    """x where x ≥ 0, else negative_slope·x."""
+    return activation("LEAKY_RELU", input, alpha=negative_slope)
 
 
-def prelu(s: Scope, x: Tensor, channels: int | None = None) -> Tensor:
-    """`torch.nn.PReLU` with one slope, or one for each of `channels` (dimension 1), from `weight`."""
-    if channels not in (None, 1) and (x.rank < 2 or channels != x.shape[1]):
-        raise s.error(f"prelu: found {channels} slopes for shape {x.shape}, expected 1 or as many as dimension 1 holds")
-    slopes = s.take("weight", channels or 1).reshape(1, -1, *(1,) * (x.rank - 2))
-    if x.rank < 2:
+@op("torch.nn.PReLU")
+def prelu(s: Scope, input: Tensor, num_parameters: int = 1) -> Tensor:
+    """x where x ≥ 0, else slope·x with one slope, or one for each of `num_parameters` channels (dimension 1), from
+    `weight`."""
+    if num_parameters != 1 and (input.rank < 2 or num_parameters != input.shape[1]):
+        raise input.error(
+            f"num_parameters: found {num_parameters} for shape {input.shape}, expected 1 or the size of dimension 1"
+        )
+    slopes = s.take("weight", num_parameters).reshape(1, -1, *(1,) * (input.rank - 2))
+    if input.rank < 2:
         slopes = slopes.reshape(-1)
-    return s.emit("add_parametric_relu", x, s.constant(slopes, x.dtype, suffix="weight"))
+    return input.net.emit("add_parametric_relu", input, input.net.constant(slopes, input.dtype, label="weight"))
 
 
-def elu(s: Scope, x: Tensor, alpha: float = 1.0) -> Tensor:
-    """x where x > 0, else alpha·(e^x − 1)."""
-    return activation(s, "ELU", x, alpha=alpha)
+@op("torch.nn.functional.elu")
+def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
+    """x where x > 0, else alpha·(eˣ − 1)."""
+    return activation("ELU", input, alpha=alpha)
 
 
-def celu(s: Scope, x: Tensor, alpha: float = 1.0) -> Tensor:
+@op("torch.nn.functional.celu")
+def celu(input: Tensor, alpha: float = 1.0) -> Tensor:
     """max(x, 0) + min(0, alpha·(e^(x/alpha) − 1)), that is alpha·elu(x/alpha)."""
+    if alpha == 0:
+        raise input.error("alpha: found 0, expected another number")
     if alpha == 1.0:
-        return activation(s, "ELU", x, alpha=1.0)
-    scaled = mul(s, x, 1 / alpha, suffix="scaled")
-    return mul(s, activation(s, "ELU", scaled, suffix="elu", alpha=1.0), alpha)
+        return activation("ELU", input, alpha=1.0)
+    return activation("ELU", input * (1 / alpha), alpha=1.0) * alpha
 
 
-def selu(s: Scope, x: Tensor) -> Tensor:
-    """scale·(max(x, 0) + min(0, alpha·(e^x − 1))) with the constants of Klambauer et al. 2017."""
-    return activation(s, "SELU", x, alpha=1.6732632423543772, beta=1.0507009873554805)
+@op("torch.nn.functional.selu")
+def selu(input: Tensor) -> Tensor:
+    """scale·(max(x, 0) + min(0, alpha·(eˣ − 1))) with the constants of Klambauer et al. 2017."""
+    return activation("SELU", input, alpha=1.6732632423543772, beta=1.0507009873554805)
 
 
-def sigmoid(s: Scope, x: Tensor, suffix: str = "") -> Tensor:
-    """1 / (1 + e^−x)."""
-    return activation(s, "SIGMOID", x, suffix)
-
-
-def tanh(s: Scope, x: Tensor, suffix: str = "") -> Tensor:
-    """tanh x."""
-    return activation(s, "TANH", x, suffix)
-
-
-def silu(s: Scope, x: Tensor) -> Tensor:
+@op("torch.nn.functional.silu")
+def silu(input: Tensor) -> Tensor:
     """x·sigmoid(x), also called swish."""
-    return mul(s, x, sigmoid(s, x, suffix="sigmoid"))
+    return elementwise("PROD", input, activation("SIGMOID", input))
 
 
-def gelu(s: Scope, x: Tensor, approximate: str = "none") -> Tensor:
+@op("torch.nn.functional.gelu")
+def gelu(input: Tensor, *, approximate: str = "none") -> Tensor:
     """x·Φ(x) (Hendrycks & Gimpel 2016): exact, or by tanh as `approximate="tanh"`."""
     kinds = {"none": "GELU_ERF", "tanh": "GELU_TANH"}
     if approximate not in kinds:
-        raise s.error(f"gelu: found approximate={approximate!r}, expected 'none' or 'tanh'")
-    return activation(s, kinds[approximate], x)
+        raise input.error(f"approximate: found {approximate!r}, expected 'none' or 'tanh'")
+    return activation(kinds[approximate], input)
 
 
-def mish(s: Scope, x: Tensor) -> Tensor:
+@op("torch.nn.functional.mish")
+def mish(input: Tensor) -> Tensor:
     """x·tanh(softplus(x)) (Misra 2019)."""
-    return mul(s, x, tanh(s, softplus(s, x, suffix="softplus"), suffix="tanh"))
+    return input * tanh(softplus(input))
 
 
-def softplus(s: Scope, x: Tensor, beta: float = 1.0, threshold: float = 20.0, suffix: str = "") -> Tensor:
+@op("torch.nn.functional.softplus")
+def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """log(1 + e^(beta·x)) / beta, and x itself where beta·x > threshold, as PyTorch rounds it."""
-    scaled = x if beta == 1.0 else mul(s, x, beta, suffix="scaled")
-    low = minimum(s, scaled, threshold, suffix="low")  # beyond the threshold the exponential might overflow
-    y = activation(s, "SOFTPLUS", low, "log", alpha=1.0, beta=1.0)
-    y = y if beta == 1.0 else mul(s, y, 1 / beta, suffix="unscaled")
-    return where(s, greater(s, scaled, threshold, suffix="large"), x, y, suffix=suffix)
+    if beta == 0:
+        raise input.error("beta: found 0, expected another number")
+    scaled = input if beta == 1.0 else input * beta
+    low = scaled.minimum(threshold)  # beyond the threshold the exponential might overflow
+    y = activation("SOFTPLUS", low, alpha=1.0, beta=1.0)
+    y = y if beta == 1.0 else y * (1 / beta)
+    return where(scaled > threshold, input, y)
 
 
-def softsign(s: Scope, x: Tensor) -> Tensor:
+@op("torch.nn.functional.softsign")
+def softsign(input: Tensor) -> Tensor:
     """x / (1 + |x|)."""
-    return activation(s, "SOFTSIGN", x)
+    return activation("SOFTSIGN", input)
 
 
-def hardsigmoid(s: Scope, x: Tensor, suffix: str = "") -> Tensor:
+@op("torch.nn.functional.hardsigmoid")
+def hardsigmoid(input: Tensor) -> Tensor:
     """min(max(x/6 + 1/2, 0), 1) (Howard et al. 2019)."""
-    return activation(s, "HARD_SIGMOID", x, suffix, alpha=1 / 6, beta=0.5)
+    return activation("HARD_SIGMOID", input, alpha=1 / 6, beta=0.5)
 
 
-def hardswish(s: Scope, x: Tensor) -> Tensor:
+@op("torch.nn.functional.hardswish")
+def hardswish(input: Tensor) -> Tensor:
     """x·hardsigmoid(x) (Howard et al. 2019)."""
-    return mul(s, x, hardsigmoid(s, x, suffix="hardsigmoid"))
+    return input * hardsigmoid(input)
 
 
-def log_sigmoid(s: Scope, x: Tensor) -> Tensor:
+@op("torch.nn.functional.logsigmoid")
+def logsigmoid(input: Tensor) -> Tensor:
     """log sigmoid(x), as −softplus(−x)."""
-    return mul(s, softplus(s, mul(s, x, -1.0, suffix="negative"), suffix="softplus"), -1.0)
+    return softplus(input * -1.0) * -1.0
 
 
-def softshrink(s: Scope, x: Tensor, lam: float = 0.5) -> Tensor:
-    """x moved by `lam` toward 0, and 0 within `lam` of it: x − min(max(x, −lam), lam)."""
-    return sub(s, x, activation(s, "CLIP", x, suffix="clip", alpha=-lam, beta=lam))
+@op("torch.nn.functional.softshrink")
+def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """x moved by `lambd` toward 0, and 0 within `lambd` of it: x − min(max(x, −lambd), lambd)."""
+    if lambd < 0:
+        raise input.error(f"lambd: found {lambd}, expected at least 0")
+    return input - activation("CLIP", input, alpha=-lambd, beta=lambd)
 
 
-def hardshrink(s: Scope, x: Tensor, lam: float = 0.5) -> Tensor:
-    """x, and 0 where |x| ≤ lam."""
-    outside = s.emit(
-        "add_elementwise",
-        greater(s, x, lam, suffix="above"),
-        less(s, x, -lam, suffix="below"),
-        s.enum("ElementWiseOperation", "OR"),
-        suffix="outside",
-    )
-    return where(s, outside, x, 0.0)
+@op("torch.nn.functional.hardshrink")
+def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """x, and 0 where |x| ≤ lambd."""
+    return where((input > lambd) | (input < -lambd), input, 0.0)
 
 
-def tanhshrink(s: Scope, x: Tensor) -> Tensor:
+@op("torch.nn.functional.tanhshrink")
+def tanhshrink(input: Tensor) -> Tensor:
     """x − tanh x."""
-    return sub(s, x, tanh(s, x, suffix="tanh"))
+    return input - tanh(input)
 
 
-def threshold(s: Scope, x: Tensor, at: float, value: float) -> Tensor:
-    """x where x > at, else `value`."""
-    return where(s, greater(s, x, at, suffix="above"), x, value)
+@op("torch.nn.functional.threshold")
+def threshold(input: Tensor, threshold: float, value: float) -> Tensor:
+    """x where x > threshold, else `value`."""
+    return where(input > threshold, input, value)
 
 
-def rrelu(s: Scope, x: Tensor, lower: float = 1 / 8, upper: float = 1 / 3) -> Tensor:
-    """`torch.nn.RReLU` at inference: a leaky ReLU with the mean slope."""
-    return leaky_relu(s, x, (lower + upper) / 2)
+@op("torch.nn.functional.rrelu")
+def rrelu(input: Tensor, lower: float = 1 / 8, upper: float = 1 / 3) -> Tensor:
+    """A leaky ReLU with the mean slope, as it is at inference."""
+    return leaky_relu(input, (lower + upper) / 2)
 
 
-def glu(s: Scope, x: Tensor, dim: int = -1) -> Tensor:
+@op("torch.nn.functional.glu")
+def glu(input: Tensor, dim: int = -1) -> Tensor:
     """a·sigmoid(b), a and b the halves of x along `dim` (Dauphin et al. 2017)."""
-    size = x.shape[checked_axis(s, x, dim)]
-    if size % 2:
-        raise s.error(f"glu: found size {size} at dim {dim} of {x.shape}, expected an even one")
-    a, b = chunk(s, x, 2, dim)
-    return mul(s, a, sigmoid(s, b, suffix="sigmoid"))
+    if (size := fixed_size(input, dim)) % 2:
+        raise input.error(f"found size {size} at dim {dim} of {input.shape}, expected an even one")
+    a, b = chunk(input, 2, dim)
+    return a * sigmoid(b)
 
 
-# By the class name in torch.nn, with that class's defaults: what an architecture list calls an activation.
-ACTIVATIONS: dict[str, Callable[[Scope, Tensor], Tensor]] = {
+# By the class name in torch.nn: what an architecture list calls an activation. PReLU, which has weights, takes a scope.
+ACTIVATIONS: dict[str, Callable[..., Tensor]] = {
     "Identity": identity,
     "ReLU": relu,
     "ReLU6": relu6,
@@ -189,10 +195,13 @@ ACTIVATIONS: dict[str, Callable[[Scope, Tensor], Tensor]] = {
     "Softsign": softsign,
     "Hardsigmoid": hardsigmoid,
     "Hardswish": hardswish,
-    "LogSigmoid": log_sigmoid,
+    "LogSigmoid": logsigmoid,
     "Softshrink": softshrink,
     "Hardshrink": hardshrink,
     "Tanhshrink": tanhshrink,
     "RReLU": rrelu,
     "GLU": glu,
+    "Softmax": softmax,
+    "LogSoftmax": log_softmax,
+    "Softmin": softmin,
 }

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from wtsnet.network import module, op
+from wtsnet.network.shape import squeeze, to, unsqueeze
 from wtsnet.ops.norm import affine_of_batch_norm, batch_norm
-from wtsnet.ops.pad import pad_with
-from wtsnet.ops.pointwise import add
-from wtsnet.ops.shape import spatial, squeeze, unsqueeze
+from wtsnet.ops.pad import MODES, pad_with
+from wtsnet.ops.weights import weight_of
+from wtsnet.ops.windows import spatial, spread
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,134 +20,315 @@ if TYPE_CHECKING:
     from wtsnet.network import Scope, Tensor
 
 
-def spread(s: Scope, name: str, value: int | tuple[int, ...], rank: int, least: int = 1) -> tuple[int, ...]:
-    """One size for each of `rank` spatial dimensions: a number stands for all of them. None is below `least`."""
-    sizes = (value,) * rank if isinstance(value, int) else tuple(value)
-    if len(sizes) != rank:
-        raise s.error(f"{name}: found {value}, expected a number or {rank} of them")
-    if min(sizes) < least:
-        raise s.error(f"{name}: found {value}, expected at least {least}")
-    return sizes
-
-
-def padding(
-    s: Scope, pad: int | tuple[int, ...] | tuple[tuple[int, int], ...], rank: int
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The padding before and after, for each spatial dimension.
-
-    `pad` is a number, one number a dimension, or one (before, after) a dimension as in `numpy.pad`.
-    """
-    if isinstance(pad, tuple) and any(isinstance(side, tuple) for side in pad):
-        if len(pad) != rank or not all(isinstance(side, tuple) and len(side) == 2 for side in pad):
-            raise s.error(f"pad: found {pad}, expected {rank} pairs (before, after)")
-        before, after = (tuple(side[i] for side in pad) for i in (0, 1))  # type: ignore[index]  # all are pairs
-        return spread(s, "pad", before, rank, least=0), spread(s, "pad", after, rank, least=0)
-    both = spread(s, "pad", pad, rank, least=0)  # type: ignore[arg-type]  # pairs were handled above
-    return both, both
-
-
-def conv(
+@op("torch.nn.Conv1d")
+def conv1d(
     s: Scope,
-    x: Tensor,
-    out: int,
-    k: int | tuple[int, ...],
-    stride: int | tuple[int, ...] = 1,
-    pad: int | tuple[int, ...] | tuple[tuple[int, int], ...] = 0,
-    dilation: int | tuple[int, ...] = 1,
+    input: Tensor,
+    out_channels: int,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] = 1,
+    *,
+    padding: int | Sequence[int] | str = 0,
+    dilation: int | Sequence[int] = 1,
     groups: int = 1,
     bias: bool = True,
+    padding_mode: str = "zeros",
 ) -> Tensor:
-    """`torch.nn.Conv1d`, `Conv2d` or `Conv3d`, by the rank of `x`.
+    """A convolution over (N, C, L); see `conv2d`."""
+    return _conv(s, 1, input, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode)
+
+
+@op("torch.nn.Conv2d")
+def conv2d(
+    s: Scope,
+    input: Tensor,
+    out_channels: int,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] = 1,
+    *,
+    padding: int | Sequence[int] | str = 0,
+    dilation: int | Sequence[int] = 1,
+    groups: int = 1,
+    bias: bool = True,
+    padding_mode: str = "zeros",
+) -> Tensor:
+    """A convolution over (N, C, H, W), to (N, out_channels, …).
 
     Args:
-        x: (N, C, spatial …).
-        out: output channels; -1 for as many as the weight has.
-        k, stride, dilation: a number, or one for each spatial dimension.
-        pad: zeros around: a number, one a dimension, or one (before, after) a dimension.
-        bias: whether the module has `bias` beside `weight`.
-
-    Returns:
-        (N, out, spatial …).
+        out_channels: -1 for as many as the weight has.
+        padding: on both sides of a dimension; "same" keeps the sizes at stride 1, "valid" pads nothing.
+        padding_mode: "zeros", "reflect", "replicate" or "circular".
     """
-    kernel = kernel_of(s, x, out, k, groups)
+    return _conv(s, 2, input, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode)
+
+
+@op("torch.nn.Conv3d")
+def conv3d(
+    s: Scope,
+    input: Tensor,
+    out_channels: int,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] = 1,
+    *,
+    padding: int | Sequence[int] | str = 0,
+    dilation: int | Sequence[int] = 1,
+    groups: int = 1,
+    bias: bool = True,
+    padding_mode: str = "zeros",
+) -> Tensor:
+    """A convolution over (N, C, D, H, W); see `conv2d`."""
+    return _conv(s, 3, input, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode)
+
+
+def _conv(
+    s: Scope,
+    rank: int,
+    x: Tensor,
+    out: int,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int],
+    padding: int | Sequence[int] | str,
+    dilation: int | Sequence[int],
+    groups: int,
+    bias: bool,
+    padding_mode: str,
+) -> Tensor:
+    spatial(x, rank)
+    kernel = kernel_of(s, x, out, kernel_size, groups)
     offset = s.take("bias", kernel.shape[0]) if bias else None
-    return emit_conv(s, x, kernel, offset, stride, pad, dilation, groups)
+    return _convolved(x, kernel, offset, stride, padding, dilation, groups, padding_mode)
 
 
+@op(creates=True)
 def conv_bn(
     s: Scope,
     bn: Scope,
-    x: Tensor,
-    out: int,
-    k: int | tuple[int, ...],
-    stride: int | tuple[int, ...] = 1,
-    pad: int | tuple[int, ...] | tuple[tuple[int, int], ...] = 0,
-    dilation: int | tuple[int, ...] = 1,
+    input: Tensor,
+    out_channels: int,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] = 1,
+    *,
+    padding: int | Sequence[int] | str = 0,
+    dilation: int | Sequence[int] = 1,
     groups: int = 1,
     bias: bool = False,
+    padding_mode: str = "zeros",
     eps: float = 1e-5,
 ) -> Tensor:
-    """A convolution `s` and the batch norm `bn` behind it, as one layer named after the batch norm.
+    """A convolution `s` over 1, 2 or 3 spatial dimensions and the batch norm `bn` behind it, as one layer named after
+    the batch norm.
 
     With running mean m, variance v, weight g and bias b, y = (conv(x) − m)·g/√(v+eps) + b (Ioffe & Szegedy 2015,
     eq. 2), so the kernel is multiplied by g/√(v+eps) and the bias follows. This is done in float64. With
     `Network.fold_bn` off, the two stay apart. `eps` counts where no manifest tells the module's own.
     """
+    rest: dict[str, Any] = {"padding": padding, "dilation": dilation, "groups": groups, "padding_mode": padding_mode}
     if not s.net.fold_bn:
-        return batch_norm(bn, conv(s, x, out, k, stride, pad, dilation, groups, bias), eps)
-    scale, shift = affine_of_batch_norm(bn, out, eps)
-    kernel = kernel_of(s, x, out, k, groups)
-    offset = s.take("bias", out).astype(np.float64) if bias else 0.0
+        conv = (conv1d, conv2d, conv3d)[spatial(input) - 1]
+        return batch_norm(bn, conv(s, input, out_channels, kernel_size, stride, bias=bias, **rest), eps)
+    scale, shift = affine_of_batch_norm(bn, out_channels, eps)
+    kernel = kernel_of(s, input, out_channels, kernel_size, groups)
+    offset = s.take("bias", kernel.shape[0]).astype(np.float64) if bias else 0.0
     folded = kernel * scale.reshape(-1, *(1,) * (kernel.ndim - 1))
-    return emit_conv(bn, x, folded, offset * scale + shift, stride, pad, dilation, groups)
+    return convolution_as(bn, input, folded, offset * scale + shift, stride, **rest)
 
 
-def conv_transpose(
+@module
+def convolution_as(
     s: Scope,
     x: Tensor,
-    out: int,
-    k: int | tuple[int, ...],
-    stride: int | tuple[int, ...] = 1,
-    pad: int | tuple[int, ...] = 0,
-    output_padding: int | tuple[int, ...] = 0,
-    dilation: int | tuple[int, ...] = 1,
+    kernel: NDArray[np.floating],
+    bias: NDArray[np.floating] | None,
+    stride: int | Sequence[int] = 1,
+    *,
+    padding: int | Sequence[int] | str = 0,
+    dilation: int | Sequence[int] = 1,
+    groups: int = 1,
+    padding_mode: str = "zeros",
+) -> Tensor:
+    """A convolution with a given kernel (out, C / groups, k …) and bias (out,) or None, as what module `s` gives: that
+    of a module that several were folded into."""
+    return _convolved(x, kernel, bias, stride, padding, dilation, groups, padding_mode)
+
+
+def _convolved(
+    x: Tensor,
+    kernel: NDArray[np.floating],
+    bias: NDArray[np.floating] | None,
+    stride: int | Sequence[int],
+    padding: int | Sequence[int] | str,
+    dilation: int | Sequence[int],
+    groups: int,
+    padding_mode: str,
+) -> Tensor:
+    rank = spatial(x)
+    strides, dilations = spread(x, "stride", stride, rank), spread(x, "dilation", dilation, rank)
+    before, after = _padding(x, padding, kernel.shape[2:], strides, dilations)
+    if padding_mode != "zeros":
+        if padding_mode not in MODES or padding_mode == "constant":
+            known = ", ".join(mode for mode in MODES if mode != "constant")
+            raise x.error(f"padding_mode: found {padding_mode!r}, expected one of zeros, {known}")
+        x = pad_with(x, [(0, 0), (0, 0), *zip(before, after, strict=True)], padding_mode)
+        before = after = (0,) * rank
+    if rank == 1:  # TensorRT convolves over two or three dimensions
+        kernel, x = kernel[..., None], unsqueeze(x, 3)
+        strides, dilations, before, after = (*strides, 1), (*dilations, 1), (*before, 0), (*after, 0)
+    y = x.net.emit(
+        "add_convolution_nd",
+        x,
+        kernel.shape[0],
+        kernel.shape[2:],
+        x.net.convert(kernel, x.dtype),
+        None if bias is None else x.net.convert(bias, x.dtype),
+        stride_nd=strides,
+        dilation_nd=dilations,
+        num_groups=groups,
+        pre_padding=before,
+        post_padding=after,
+    )
+    return squeeze(y, 3) if rank == 1 else y
+
+
+def _padding(
+    x: Tensor,
+    padding: int | Sequence[int] | str,
+    sizes: Sequence[int],
+    strides: Sequence[int],
+    dilations: Sequence[int],
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The padding before and after, for each spatial dimension."""
+    if not isinstance(padding, str):
+        both = spread(x, "padding", padding, len(sizes), least=0)
+        return both, both
+    if padding not in ("same", "valid"):
+        raise x.error(f"padding: found {padding!r}, expected numbers, 'same' or 'valid'")
+    if padding == "same" and max(strides) > 1:
+        raise x.error(f"padding: found 'same' with stride {tuple(strides)}, expected stride 1, as torch does")
+    total = [d * (k - 1) if padding == "same" else 0 for k, d in zip(sizes, dilations, strict=True)]
+    return tuple(n // 2 for n in total), tuple(n - n // 2 for n in total)
+
+
+@op("torch.nn.ConvTranspose1d")
+def conv_transpose1d(
+    s: Scope,
+    input: Tensor,
+    out_channels: int,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] = 1,
+    *,
+    padding: int | Sequence[int] = 0,
+    output_padding: int | Sequence[int] = 0,
     groups: int = 1,
     bias: bool = True,
+    dilation: int | Sequence[int] = 1,
 ) -> Tensor:
-    """`torch.nn.ConvTranspose1d`, `2d` or `3d`, by the rank of `x`: (N, C, …) to (N, out, …).
+    """A transposed convolution over (N, C, L); see `conv_transpose2d`."""
+    return _transposed(s, 1, input, out_channels, kernel_size, stride, padding, output_padding, groups, bias, dilation)
 
-    `weight` is (C, out / groups, k …); `out` -1 stands for as many as it has. The output's size is
-    (n − 1)·stride − 2·pad + dilation·(k − 1) + output_padding + 1. In bfloat16 it is computed in float32.
+
+@op("torch.nn.ConvTranspose2d")
+def conv_transpose2d(
+    s: Scope,
+    input: Tensor,
+    out_channels: int,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] = 1,
+    *,
+    padding: int | Sequence[int] = 0,
+    output_padding: int | Sequence[int] = 0,
+    groups: int = 1,
+    bias: bool = True,
+    dilation: int | Sequence[int] = 1,
+) -> Tensor:
+    """A transposed convolution over (N, C, H, W), to (N, out_channels, …).
+
+    `weight` is (C, out_channels / groups, k …); `out_channels` -1 stands for as many as it has. The output's size is
+    (n − 1)·stride − 2·padding + dilation·(k − 1) + output_padding + 1. In bfloat16 it is computed in float32.
     """
-    rank, own = spatial(s, x), x.trt.dtype
-    wide = x.dtype == "bfloat16"  # of which TensorRT for RTX 1.7 builds no deconvolution
-    x, last = (s.cast(x, "float32"), "wide") if wide else (x, "")
-    sizes, strides = spread(s, "k", k, rank), spread(s, "stride", stride, rank)
-    dilations = spread(s, "dilation", dilation, rank)
-    before = spread(s, "pad", pad, rank, least=0)
-    extra = spread(s, "output_padding", output_padding, rank, least=0)
-    channels = x.shape[1]
-    check_groups(s, groups, channels, out)
-    if any(e >= max(st, d) for e, st, d in zip(extra, strides, dilations, strict=True)):
-        raise s.error(f"output_padding: found {output_padding}, expected less than stride or dilation")
-    kernel = s.take("weight", channels, -1 if out == -1 else out // groups, *sizes)
-    out = kernel.shape[1] * groups
-    offset = s.take("bias", out) if bias else None
+    return _transposed(s, 2, input, out_channels, kernel_size, stride, padding, output_padding, groups, bias, dilation)
+
+
+@op("torch.nn.ConvTranspose3d")
+def conv_transpose3d(
+    s: Scope,
+    input: Tensor,
+    out_channels: int,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] = 1,
+    *,
+    padding: int | Sequence[int] = 0,
+    output_padding: int | Sequence[int] = 0,
+    groups: int = 1,
+    bias: bool = True,
+    dilation: int | Sequence[int] = 1,
+) -> Tensor:
+    """A transposed convolution over (N, C, D, H, W); see `conv_transpose2d`."""
+    return _transposed(s, 3, input, out_channels, kernel_size, stride, padding, output_padding, groups, bias, dilation)
+
+
+def _transposed(
+    s: Scope,
+    rank: int,
+    x: Tensor,
+    out: int,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int],
+    padding: int | Sequence[int],
+    output_padding: int | Sequence[int],
+    groups: int,
+    bias: bool,
+    dilation: int | Sequence[int],
+) -> Tensor:
+    spatial(x, rank)
+    own = x.dtype
+    if own == "bfloat16":  # of which TensorRT for RTX 1.7 builds no deconvolution
+        x = to(x, "float32")
+    sizes, strides = spread(x, "kernel_size", kernel_size, rank), spread(x, "stride", stride, rank)
+    dilations = spread(x, "dilation", dilation, rank)
+    before = spread(x, "padding", padding, rank, least=0)
+    extra = spread(x, "output_padding", output_padding, rank, least=0)
+    check_groups(x, groups, x.shape[1], out)
+    if any(e >= max(step, d) for e, step, d in zip(extra, strides, dilations, strict=True)):
+        raise x.error(f"output_padding: found {output_padding}, expected less than stride or dilation")
+    kernel = weight_of(s, x.shape[1], -1 if out == -1 else out // groups, *sizes)
+    offset = s.take("bias", kernel.shape[1] * groups) if bias else None
+    if max(strides) > 1 and max(dilations) > 1:  # TensorRT has not both at once: zeros between the kernel's values
+        kernel, dilations = _spread_kernel(kernel, dilations), (1,) * rank
+    return to(_deconvolved(x, kernel, offset, strides, dilations, groups, before, extra), own)
+
+
+def _spread_kernel(kernel: NDArray[np.floating], dilations: tuple[int, ...]) -> NDArray[np.floating]:
+    sizes = [d * (k - 1) + 1 for k, d in zip(kernel.shape[2:], dilations, strict=True)]
+    wide = np.zeros((*kernel.shape[:2], *sizes), kernel.dtype)
+    places: tuple[Any, ...] = (..., *(slice(None, None, d) for d in dilations))
+    wide[places] = kernel
+    return wide
+
+
+def _deconvolved(
+    x: Tensor,
+    kernel: NDArray[np.floating],
+    bias: NDArray[np.floating] | None,
+    strides: tuple[int, ...],
+    dilations: tuple[int, ...],
+    groups: int,
+    before: tuple[int, ...],
+    extra: tuple[int, ...],
+) -> Tensor:
+    rank, out = spatial(x), kernel.shape[1] * groups
     if rank == 1:
-        kernel, x = kernel[..., None], unsqueeze(s, x, 3, suffix="unsqueeze")
-        sizes, strides, dilations = (*sizes, 1), (*strides, 1), (*dilations, 1)
+        kernel, x = kernel[..., None], unsqueeze(x, 3)
+        strides, dilations = (*strides, 1), (*dilations, 1)
         before, extra = (*before, 0), (*extra, 0)
     after = tuple(b - e for b, e in zip(before, extra, strict=True))
     beyond = tuple(max(-a, 0) for a in after)  # rows behind all that the kernel reaches: they hold the bias alone
-    dtype = x.dtype
-    y = s.emit(
+    y = x.net.emit(
         "add_deconvolution_nd",
         x,
         out,
-        sizes,
-        s.convert(kernel, dtype),
-        None if offset is None or any(beyond) else s.convert(offset, dtype),
-        suffix="deconvolution" if rank == 1 or any(beyond) else last,
+        kernel.shape[2:],
+        x.net.convert(kernel, x.dtype),
+        None if bias is None or any(beyond) else x.net.convert(bias, x.dtype),
         stride_nd=strides,
         dilation_nd=dilations,
         num_groups=groups,
@@ -152,57 +336,21 @@ def conv_transpose(
         post_padding=tuple(max(a, 0) for a in after),
     )
     if any(beyond):
-        y = pad_with(s, y, [(0, 0), (0, 0), *((0, b) for b in beyond)], suffix="padded")
-        values = np.zeros(out) if offset is None else offset
-        shift = s.constant(values.reshape(1, -1, *(1,) * (y.rank - 2)), dtype, suffix="bias")
-        y = add(s, y, shift, suffix="biased" if rank == 1 else last)
-    y = squeeze(s, y, 3, suffix=last) if rank == 1 else y
-    return s.emit("add_cast", y, own) if wide else y
+        y = pad_with(y, [(0, 0), (0, 0), *((0, b) for b in beyond)])
+        if bias is not None:
+            y = y + x.net.constant(bias.reshape(1, -1, *(1,) * (y.rank - 2)), x.dtype, label="bias")
+    return squeeze(y, 3) if rank == 1 else y
 
 
-def kernel_of(s: Scope, x: Tensor, out: int, k: int | tuple[int, ...], groups: int) -> NDArray[np.float32]:
-    """The module's `weight`, (out, C / groups, k …), for an input (N, C, …)."""
-    sizes = spread(s, "k", k, spatial(s, x))
-    check_groups(s, groups, x.shape[1], out)
-    return s.take("weight", out, x.shape[1] // groups, *sizes)
+def kernel_of(s: Scope, x: Tensor, out: int, kernel_size: int | Sequence[int], groups: int = 1) -> NDArray[np.floating]:
+    """The module's `weight`, (out, C / groups, k …), for an input (N, C, …); see `weight_of`."""
+    sizes = spread(x, "kernel_size", kernel_size, spatial(x))
+    check_groups(x, groups, x.shape[1], out)
+    return weight_of(s, out, x.shape[1] // groups, *sizes)
 
 
-def check_groups(s: Scope, groups: int, channels: int, out: int = -1) -> None:
+def check_groups(x: Tensor, groups: int, channels: int, out: int = -1) -> None:
     """Raise unless `groups` divides the input's channels and, where they are given, the output's."""
     if groups < 1 or channels % groups or (out != -1 and out % groups):
         both = f"{channels}" if out == -1 else f"{channels} and {out}"
-        raise s.error(f"groups: found {groups}, expected a divisor of {both} channels")
-
-
-def emit_conv(
-    s: Scope,
-    x: Tensor,
-    kernel: NDArray[np.floating],
-    bias: NDArray[np.floating] | None,
-    stride: int | tuple[int, ...] = 1,
-    pad: int | tuple[int, ...] | tuple[tuple[int, int], ...] = 0,
-    dilation: int | tuple[int, ...] = 1,
-    groups: int = 1,
-) -> Tensor:
-    """A convolution with a given kernel (out, C / groups, k …) and bias (out,) or None."""
-    rank = spatial(s, x)
-    strides, dilations = spread(s, "stride", stride, rank), spread(s, "dilation", dilation, rank)
-    before, after = padding(s, pad, rank)
-    if rank == 1:  # TensorRT convolves over two or three dimensions
-        kernel, x = kernel[..., None], unsqueeze(s, x, 3, suffix="unsqueeze")
-        strides, dilations, before, after = (*strides, 1), (*dilations, 1), (*before, 0), (*after, 0)
-    y = s.emit(
-        "add_convolution_nd",
-        x,
-        kernel.shape[0],
-        kernel.shape[2:],
-        s.convert(kernel, x.dtype),
-        None if bias is None else s.convert(bias, x.dtype),
-        suffix="convolution" if rank == 1 else "",
-        stride_nd=strides,
-        dilation_nd=dilations,
-        num_groups=groups,
-        pre_padding=before,
-        post_padding=after,
-    )
-    return squeeze(s, y, 3) if rank == 1 else y
+        raise x.error(f"groups: found {groups}, expected a divisor of {both} channels")

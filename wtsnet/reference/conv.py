@@ -65,8 +65,8 @@ def convolution(node: Node) -> Run:
     groups, stride, dilation = layer.num_groups, tuple(layer.stride_nd), tuple(layer.dilation_nd)
     window = tuple(d * (k - 1) + 1 for k, d in zip(layer.kernel_size_nd, dilation, strict=True))
     padding = window_padding(node, window)
-    kernel = node.weights(layer.kernel, (layer.num_output_maps, -1, *layer.kernel_size_nd))
-    bias = node.weights(layer.bias)
+    kernel = node.weights("kernel", 0, (layer.num_output_maps, -1, *layer.kernel_size_nd))
+    bias = node.weights("bias", 1)
     conv = (F.conv2d, F.conv3d)[nd - 2]
 
     def apply(x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
@@ -96,8 +96,8 @@ def deconvolution(node: Node) -> Run:
     mode: str = layer.padding_mode.name
     pre, post = tuple(layer.pre_padding), tuple(layer.post_padding)
     maps, sizes = layer.num_output_maps // groups, tuple(layer.kernel_size_nd)
-    kernel = node.weights(layer.kernel, (-1, maps, *sizes))
-    bias = node.weights(layer.bias)
+    kernel = node.weights("kernel", 0, (-1, maps, *sizes))
+    bias = node.weights("bias", 1)
     deconv = (F.conv_transpose2d, F.conv_transpose3d)[nd - 2]
     zeros = (0,) * nd
 

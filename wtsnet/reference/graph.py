@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wtsnet.reference.readback import Node, TensorSpec, downcast, module_of, spec_of
+from wtsnet.reference.readback import Node, TensorSpec, spec_of
 from wtsnet.reference.registry import BOUNDARIES, Run, compiled
+from wtsnet.trt import LayerView, view
 
 ABSENT = 0
 """The slot of an optional input that is not connected."""
@@ -36,9 +37,8 @@ class Graph:
         self.region_of: dict[int, int] = {}
         self.runs: list[Run] = []
         self.inputs = [self._slot(network.get_input(i)) for i in range(network.num_inputs)]
-        trt = module_of(network)
         for i in range(network.num_layers):
-            self._read(trt, network.get_layer(i), i, device)
+            self._read(view(network, i), i, device)
         self.outputs = [self._slot(network.get_output(i)) for i in range(network.num_outputs)]
         self.makers = {slot: n for n, slots in enumerate(self.targets) for slot in slots}
         self.values: list[Tensor] = [torch.empty(0)] * len(self.specs)
@@ -55,8 +55,8 @@ class Graph:
             self.specs.append(spec_of(tensor))
         return self._slots[id(tensor)]
 
-    def _read(self, trt: Any, layer: Any, index: int, device: torch.device) -> None:
-        kind = downcast(trt, layer)
+    def _read(self, layer: LayerView, index: int, device: torch.device) -> None:
+        kind = layer.layer_type
         sources = tuple(self._slot(layer.get_input(i)) for i in range(layer.num_inputs))
         targets = tuple(self._slot(layer.get_output(i)) for i in range(layer.num_outputs))
         node = Node(

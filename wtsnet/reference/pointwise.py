@@ -118,7 +118,7 @@ def scale(node: Node) -> Run:
     layer = node.layer
     mode: str = layer.mode.name
     axis: int = layer.channel_axis
-    given = [node.weights(w) for w in (layer.scale, layer.shift, layer.power)]
+    given = [node.weights(*at) for at in (("scale", 1), ("shift", 0), ("power", 2))]
 
     def shaped(x: Tensor, w: Tensor | None) -> Tensor | None:
         if w is None or mode == "UNIFORM":

@@ -1,23 +1,22 @@
 """TensorRT's network read back: layers, tensors and weights, from any release's INetworkDefinition.
 
-TensorRT is never imported here: the module that a network belongs to is found from the network's own type.
+TensorRT is never imported here: `wtsnet.trt.view` finds the module that a network belongs to from its own type.
 """
 
 from __future__ import annotations
 
 import ctypes
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from wtsnet.errors import RunnerError
-from wtsnet.trt import MEMBERS, PACKED
+from wtsnet.trt import MEMBERS, PACKED, LayerView
 
 # torch's dtype for a value at run time. torch has no 4-bit arithmetic: INT4 values are held as int8 (-8 … 7),
 # FP4 values as float32 (0 … ±6).
@@ -26,26 +25,6 @@ TORCH_DTYPES: dict[str, torch.dtype] = {
 }
 _NAMES = {member: name for name, member in MEMBERS.items()}
 _FP4_VALUES = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -6])
-
-# LayerType -> its interface class, where the class is not the kind in camel case.
-_INTERFACES = {
-    "ELEMENTWISE": "IElementWiseLayer",
-    "GRID_SAMPLE": "IGridSampleLayer",
-    "LRN": "ILRNLayer",
-    "NMS": "INMSLayer",
-    "PARAMETRIC_RELU": "IParametricReLULayer",
-    "RAGGED_SOFTMAX": "IRaggedSoftMaxLayer",
-    "SOFTMAX": "ISoftMaxLayer",
-    "TOPK": "ITopKLayer",
-    "CONDITION": "IConditionLayer",
-    "CONDITIONAL_INPUT": "IIfConditionalInputLayer",
-    "CONDITIONAL_OUTPUT": "IIfConditionalOutputLayer",
-    "PLUGIN": "ILayer",
-    "PLUGIN_V2": "IPluginV2Layer",
-    "PLUGIN_V3": "IPluginV3Layer",
-    "KV_CACHE_UPDATE": "IKVCacheUpdateLayer",
-    "MOE": "IMoELayer",
-}
 
 
 @dataclass(frozen=True)
@@ -62,14 +41,14 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class Node:
-    """One layer, ready to be compiled: its downcast object and what goes in and out of it.
+    """One layer, ready to be compiled: the layer and what goes in and out of it.
 
     `inputs` holds None for an optional input that is not connected.
     """
 
     name: str
     kind: str
-    layer: Any
+    layer: LayerView
     inputs: tuple[TensorSpec | None, ...]
     outputs: tuple[TensorSpec, ...]
     device: torch.device
@@ -85,30 +64,14 @@ class Node:
         """The dtype that TensorRT gives to an output."""
         return TORCH_DTYPES[self.outputs[output].dtype]
 
-    def weights(self, value: Any, shape: Sequence[int] | None = None) -> torch.Tensor | None:
-        """One of the layer's weights on the device, or None where it has none; see `read_weights`."""
+    def weights(self, name: str, place: int, shape: Sequence[int] | None = None) -> torch.Tensor | None:
+        """One of the layer's weights on the device, or None where it has none: attribute `name`, or the array
+        at `place` of those that wtsnet gave the layer; see `read_weights`."""
+        value = getattr(self.layer, name)
+        if value is not None and value.size and not isinstance(value, np.ndarray) and place < len(self.layer.arrays):
+            return _of_array(self.layer.arrays[place], shape).to(self.device)
         tensor = read_weights(value, shape)
         return None if tensor is None else tensor.to(self.device)
-
-
-def module_of(network: Any) -> ModuleType:
-    """The compiled TensorRT module that `network` was made by: tensorrt's or tensorrt_rtx's."""
-    return sys.modules[type(network).__module__]
-
-
-def interface(kind: str) -> str:
-    """The name of the interface class of a LayerType: "MATRIX_MULTIPLY" -> "IMatrixMultiplyLayer"."""
-    return _INTERFACES.get(kind) or f"I{kind.title().replace('_', '')}Layer"
-
-
-def downcast(trt: ModuleType, layer: Any) -> str:
-    """Give `layer`, as `get_layer` returned it, the class of its kind, and return the kind's name.
-
-    Afterwards `type` of an activation or a pooling is its own, no longer the kind.
-    """
-    kind: str = layer.type.name
-    layer.__class__ = getattr(trt, interface(kind), trt.ILayer)
-    return kind
 
 
 def spec_of(tensor: Any) -> TensorSpec:
@@ -142,6 +105,12 @@ def read_weights(value: Any, shape: Sequence[int] | None = None) -> torch.Tensor
     return flat if shape is None else flat.reshape(tuple(shape))
 
 
+def _of_array(array: NDArray[Any], shape: Sequence[int] | None) -> torch.Tensor:
+    """An array of a dtype that torch knows and numpy lacks."""
+    flat = torch.from_numpy(array.reshape(-1).view(np.uint8)).view(TORCH_DTYPES[array.dtype.name])
+    return flat if shape is None else flat.reshape(tuple(shape))
+
+
 class _Weights(ctypes.Structure):
     """nvinfer1::Weights, as NvInferRuntimeBase.h lays it out."""
 
@@ -149,7 +118,7 @@ class _Weights(ctypes.Structure):
 
 
 def _without_numpy(value: Any) -> torch.Tensor:
-    """A `Weights` of a dtype that numpy lacks.
+    """A `Weights` of a dtype that numpy lacks, of a network that others made.
 
     The Python class shows dtype and size but no address, so the C++ struct is read: pybind11 keeps a pointer to
     it right behind the object's header. What the struct says of itself is compared with what the class says.

@@ -110,6 +110,6 @@ def constant(node: Node) -> Run:
     """The layer's weights, in its shape."""
     layer = node.layer
     dims = tuple(layer.shape)
-    held = node.weights(layer.weights, dims)
+    held = node.weights("weights", 0, dims)
     value = torch.empty(dims, dtype=node.dtype(), device=node.device) if held is None else held
     return lambda inputs: (value,)

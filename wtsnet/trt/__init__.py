@@ -13,12 +13,14 @@ from wtsnet.trt.flavours import (
     create_network,
     dtype,
     dtype_name,
+    enum,
     flavour,
     log,
     logger,
     module,
     version,
 )
+from wtsnet.trt.layers import LayerView, interface, kept, module_of, view
 
 __all__ = [
     "FLAVOURS",
@@ -28,16 +30,22 @@ __all__ = [
     "BuildLog",
     "Driver",
     "Gpu",
+    "LayerView",
     "builder",
     "create_network",
     "driver",
     "dtype",
     "dtype_name",
+    "enum",
     "flavour",
+    "interface",
+    "kept",
     "library",
     "log",
     "logger",
     "module",
+    "module_of",
     "numpy_dtype",
     "version",
+    "view",
 ]

@@ -82,6 +82,18 @@ def dtype_name(data_type: Any) -> str:
     return _names(module())[data_type]
 
 
+def enum(kind: str, member: str) -> Any:
+    """A member of one of TensorRT's enums, such as `enum("PoolingType", "MAX")`.
+
+    Raises:
+        TensorRTError: this release has no such enum or member.
+    """
+    found = getattr(getattr(module(), kind, None), member, None)
+    if found is None:
+        raise TensorRTError(f"{kind}.{member}: {flavour()} {version()} has no such value")
+    return found
+
+
 class Log:
     """What TensorRT said lately: the errors since `errors` was last cleared, and every line while one listens."""
 

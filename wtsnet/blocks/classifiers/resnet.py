@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wtsnet.ops import conv_bn, max_pool, relu
+from wtsnet.network import module
+from wtsnet.ops import conv_bn, max_pool2d, relu
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,8 +25,8 @@ def resnet_stages(
         bottleneck: whether a block is 1×1, 3×3, 1×1 and gives four times the channels; else it is two 3×3.
         groups, width: of a bottleneck's 3×3 convolution, the width being that of a group in the first stage.
     """
-    x = relu(s / "relu", conv_bn(s / "conv1", s / "bn1", x, 64, 7, 2, 3))
-    x = max_pool(s / "maxpool", x, 3, 2, 1)
+    x = relu(conv_bn(s / "conv1", s / "bn1", x, 64, 7, stride=2, padding=3))
+    x = max_pool2d(x, 3, stride=2, padding=1)
     maps = []
     for stage, depth in enumerate(depths):
         layer, channels = s / f"layer{stage + 1}", 64 << stage
@@ -34,27 +35,29 @@ def resnet_stages(
             if bottleneck:
                 x = _bottleneck(layer / i, x, channels, stride, groups, width)
             else:
-                x = _basic(layer / i, x, channels, stride)
-        maps.append(s.net.record(layer.path, x))
+                x = _basic_block(layer / i, x, channels, stride)
+        maps.append(x.named(layer))
     return maps
 
 
-def _basic(s: Scope, x: Tensor, channels: int, stride: int) -> Tensor:
-    y = relu(s / "relu", conv_bn(s / "conv1", s / "bn1", x, channels, 3, stride, 1))
-    return _added(s, x, conv_bn(s / "conv2", s / "bn2", y, channels, 3, 1, 1), stride)
+@module
+def _basic_block(s: Scope, x: Tensor, channels: int, stride: int) -> Tensor:
+    y = relu(conv_bn(s / "conv1", s / "bn1", x, channels, 3, stride=stride, padding=1))
+    y = conv_bn(s / "conv2", s / "bn2", y, channels, 3, padding=1)
+    return relu(y + _shortcut(s / "downsample", x, channels, stride))
 
 
+@module
 def _bottleneck(s: Scope, x: Tensor, channels: int, stride: int, groups: int, width: int) -> Tensor:
     inner = channels * width * groups // 64
-    y = relu(s / "relu", conv_bn(s / "conv1", s / "bn1", x, inner, 1))
-    y = relu(s / "relu", conv_bn(s / "conv2", s / "bn2", y, inner, 3, stride, 1, groups=groups))
-    return _added(s, x, conv_bn(s / "conv3", s / "bn3", y, channels * 4, 1), stride)
+    y = relu(conv_bn(s / "conv1", s / "bn1", x, inner, 1))
+    y = relu(conv_bn(s / "conv2", s / "bn2", y, inner, 3, stride=stride, padding=1, groups=groups))
+    y = conv_bn(s / "conv3", s / "bn3", y, 4 * channels, 1)
+    return relu(y + _shortcut(s / "downsample", x, 4 * channels, stride))
 
 
-def _added(s: Scope, x: Tensor, y: Tensor, stride: int) -> Tensor:
-    """The block's input added to what it made of it, brought to its shape where that is another."""
-    out = y.shape[1]
-    if stride != 1 or x.shape[1] != out:
-        down = s / "downsample"
-        x = s.net.record(down.path, conv_bn(down / 0, down / 1, x, out, 1, stride))
-    return s.net.record(s.path, relu(s / "relu", y + x))
+def _shortcut(s: Scope, x: Tensor, channels: int, stride: int) -> Tensor:
+    """The block's input, brought to the shape of what the block made of it where that is another."""
+    if stride == 1 and x.shape[1] == channels:
+        return x
+    return conv_bn(s / 0, s / 1, x, channels, 1, stride=stride).named(s)

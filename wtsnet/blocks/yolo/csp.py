@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from wtsnet.blocks.yolo.convs import EPS, conv_block
 from wtsnet.definition import block
-from wtsnet.ops import batch_norm, concat, conv, cut, silu
+from wtsnet.network import module
+from wtsnet.ops import batch_norm, cat, conv2d, silu
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     Inner = Callable[[Scope, Tensor], Tensor]
 
 
+@module
 def bottleneck(
     s: Scope,
     x: Tensor,
@@ -32,9 +34,10 @@ def bottleneck(
     """Two convolutions of kernels `ks`, to e·c channels and to c, with a shortcut where the channels allow it."""
     y = conv_block(s / "cv1", x, int(c * e), ks[0], act=act)
     y = conv_block(s / "cv2", y, c, ks[1], groups=groups, act=act)
-    return s.net.record(s.path, x + y if shortcut and x.shape[1] == c else y)
+    return x + y if shortcut and x.shape[1] == c else y
 
 
+@module
 def bottlenecks(
     s: Scope,
     x: Tensor,
@@ -48,7 +51,7 @@ def bottlenecks(
     """`n` of them, one behind the other, of as many channels as `x` has."""
     for i in range(n):
         x = bottleneck(s / i, x, x.shape[1], shortcut, groups, ks, 1.0, act=act)
-    return s.net.record(s.path, x)
+    return x
 
 
 @block("Bottleneck", scaled=True)
@@ -81,7 +84,7 @@ def c1(s: Scope, x: Tensor, c: int, n: int = 1, *, act: Activation = silu) -> Te
     x = y = conv_block(s / "cv1", x, c, act=act)
     for i in range(n):
         y = conv_block(s / "m" / i, y, c, 3, act=act)
-    return s.net.record((s / "m").path, y) + x
+    return y.named(s / "m") + x
 
 
 @block("C2", scaled=True, deep=True)
@@ -99,7 +102,7 @@ def c2(
     """One convolution, of whose channels one half goes through bottlenecks."""
     first, second = halves(s / "cv1", x, int(c * e), act)
     y = bottlenecks(s / "m", first, n, shortcut, groups, (3, 3), act=act)
-    return conv_block(s / "cv2", concat(s, [y, second], suffix="concat"), c, act=act)
+    return conv_block(s / "cv2", cat((y, second), 1), c, act=act)
 
 
 @block("C2f", scaled=True, deep=True)
@@ -127,20 +130,20 @@ def c2f_around(s: Scope, x: Tensor, c: int, n: int, e: float, inner: Inner, *, a
     ys = list(halves(s / "cv1", x, int(c * e), act))
     for i in range(n):
         ys.append(inner(s / "m" / i, ys[-1]))
-    return conv_block(s / "cv2", concat(s, ys, suffix="concat"), c, act=act)
+    return conv_block(s / "cv2", cat(ys, 1), c, act=act)
 
 
 def halves(s: Scope, x: Tensor, width: int, act: Activation) -> tuple[Tensor, Tensor]:
     """A 1×1 convolution block to twice `width` channels, and each half of them."""
     y = conv_block(s, x, 2 * width, act=act)
-    return cut(s, y, 1, 0, width, suffix="first"), cut(s, y, 1, width, suffix="second")
+    return y[:, :width], y[:, width:]
 
 
 def c3_around(s: Scope, x: Tensor, c: int, e: float, inner: Inner, *, act: Activation) -> Tensor:
     """Three convolutions: `inner(scope, y)` lies behind the first, the second goes past it, the third joins them."""
     y = inner(s / "m", conv_block(s / "cv1", x, int(c * e), act=act))
     z = conv_block(s / "cv2", x, int(c * e), act=act)
-    return conv_block(s / "cv3", concat(s, [y, z], suffix="concat"), c, act=act)
+    return conv_block(s / "cv3", cat((y, z), 1), c, act=act)
 
 
 @block("C3", scaled=True, deep=True)
@@ -194,7 +197,7 @@ def bottleneck_csp(
     width = int(c * e)
     y = conv_block(s / "cv1", x, width, act=act)
     y = bottlenecks(s / "m", y, n, shortcut, groups, _own_kernels(arch), act=act)
-    y = conv(s / "cv3", y, width, 1, bias=False)
-    z = conv(s / "cv2", x, width, 1, bias=False)
-    joined = batch_norm(s / "bn", concat(s, [y, z], suffix="concat"), EPS)
-    return conv_block(s / "cv4", silu(s / "act", joined), c, act=act)
+    y = conv2d(s / "cv3", y, width, 1, bias=False)
+    z = conv2d(s / "cv2", x, width, 1, bias=False)
+    joined = batch_norm(s / "bn", cat((y, z), 1), EPS)
+    return conv_block(s / "cv4", silu(joined), c, act=act)

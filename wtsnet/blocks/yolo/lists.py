@@ -6,11 +6,12 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from wtsnet.definition import find_block
 from wtsnet.errors import ModelError, nearest
-from wtsnet.ops import ACTIVATIONS, silu
+from wtsnet.ops import ACTIVATIONS, prelu, silu
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +63,7 @@ class Architecture:
     width: float
     anchors: tuple[tuple[float, ...], ...]
     classes: int
-    activation: Callable[[Scope, Tensor], Tensor] = silu
+    activation: Callable[..., Tensor] = silu
     most: float = math.inf
     scale: str = ""
     anchors_a_level: int = 0
@@ -180,7 +181,7 @@ def _layer(s: Scope, row: Row, inputs: list[Any], i: int, architecture: Architec
             x = block.function(s / j, x, *args, **extra)
     except TypeError as error:
         raise ModelError(f"{where}: {row.block} does not take the arguments {row.args} ({error})") from None
-    return s.net.record(s.path, x)
+    return x.named(s)
 
 
 def _context(block: Block, architecture: Architecture) -> dict[str, Any]:
@@ -253,7 +254,7 @@ def _checked(value: Any, kind: type[_T], where: str) -> _T:
     return value
 
 
-def _activation(text: Any, where: str) -> Callable[[Scope, Tensor], Tensor]:
+def _activation(text: Any, where: str) -> Callable[..., Tensor]:
     """The activation that the lists spell as Python, such as `nn.LeakyReLU(0.1)`."""
     if not text:
         return silu
@@ -270,4 +271,7 @@ def _activation(text: Any, where: str) -> Callable[[Scope, Tensor], Tensor]:
             raise ModelError(f"{where}: activation {text!r}: found argument {argument!r}, expected numbers in order")
         numbers.append(float(value) if "." in value or "e" in value else int(value))
     op = ACTIVATIONS[name]
-    return (lambda s, x: op(s, x, *numbers)) if numbers else op
+    if not numbers:
+        return op
+    # PReLU's own argument comes behind a scope.
+    return partial(op, num_parameters=numbers[0]) if op is prelu else lambda x: op(x, *numbers)

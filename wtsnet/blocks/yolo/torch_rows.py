@@ -2,40 +2,47 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from wtsnet.definition import block
 from wtsnet.ops import (
     ACTIVATIONS,
-    avg_pool,
+    avg_pool2d,
     batch_norm,
-    concat,
-    conv_transpose,
-    identity,
-    max_pool,
+    cat,
+    conv_transpose2d,
+    interpolate,
+    max_pool2d,
     pad,
     pixel_shuffle,
     pixel_unshuffle,
-    upsample,
+    prelu,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from wtsnet.network import Scope, Tensor
 
+
+
+def _without_weights(op: Callable[..., Tensor], s: Scope, x: Tensor, *args: Any) -> Tensor:
+    return op(x, *args)
+
+
 for _name, _op in ACTIVATIONS.items():
-    block(_name)(_op)
-block("Dropout")(lambda s, x, p=0.5: identity(s, x))
-block("Dropout2d")(lambda s, x, p=0.5: identity(s, x))
-block("PixelShuffle")(pixel_shuffle)
-block("PixelUnshuffle")(pixel_unshuffle)
+    block(_name)(_op if _op is prelu else partial(_without_weights, _op))
+block("Dropout")(lambda s, x, p=0.5: x)
+block("Dropout2d")(lambda s, x, p=0.5: x)
+block("PixelShuffle")(partial(_without_weights, pixel_shuffle))
+block("PixelUnshuffle")(partial(_without_weights, pixel_unshuffle))
 
 
 @block("Concat", many=True)
 def concat_block(s: Scope, xs: Sequence[Tensor], dim: int = 1) -> Tensor:
     """Several layers' outputs side by side."""
-    return concat(s, xs, dim)
+    return cat(xs, dim)
 
 
 @block("Upsample")
@@ -48,13 +55,13 @@ def upsample_block(
     align_corners: bool | None = None,
 ) -> Tensor:
     """`torch.nn.Upsample`."""
-    return upsample(s, x, scale, size, mode, bool(align_corners))
+    return interpolate(x, size, scale, mode, align_corners=align_corners)
 
 
 @block("MaxPool2d")
-def max_pool_block(s: Scope, x: Tensor, k: int, stride: int | None = None, pad: int = 0) -> Tensor:
+def max_pool_block(s: Scope, x: Tensor, k: int, stride: int | None = None, padding: int = 0) -> Tensor:
     """`torch.nn.MaxPool2d`."""
-    return max_pool(s, x, k, stride, pad)
+    return max_pool2d(x, k, stride, padding)
 
 
 @block("AvgPool2d")
@@ -63,18 +70,18 @@ def avg_pool_block(
     x: Tensor,
     k: int,
     stride: int | None = None,
-    pad: int = 0,
+    padding: int = 0,
     ceil_mode: bool = False,
     count_include_pad: bool = True,
 ) -> Tensor:
     """`torch.nn.AvgPool2d`."""
-    return avg_pool(s, x, k, stride, pad, ceil_mode, count_include_pad)
+    return avg_pool2d(x, k, stride, padding, ceil_mode=ceil_mode, count_include_pad=count_include_pad)
 
 
 @block("ZeroPad2d")
 def zero_pad(s: Scope, x: Tensor, widths: int | Sequence[int]) -> Tensor:
     """`torch.nn.ZeroPad2d`: a width for all sides, or left, right, top, bottom."""
-    return pad(s, x, (widths,) * 4 if isinstance(widths, int) else widths)
+    return pad(x, (widths,) * 4 if isinstance(widths, int) else widths)
 
 
 @block("BatchNorm2d")
@@ -90,11 +97,22 @@ def conv_transpose_row(
     c: int,
     k: int,
     stride: int = 1,
-    pad: int = 0,
+    padding: int = 0,
     output_padding: int = 0,
     groups: int = 1,
     bias: bool = True,
     dilation: int = 1,
 ) -> Tensor:
     """`torch.nn.ConvTranspose2d`, of a scaled width."""
-    return conv_transpose(s, x, c, k, stride, pad, output_padding, dilation, groups, bias)
+    return conv_transpose2d(
+        s,
+        x,
+        c,
+        k,
+        stride,
+        padding=padding,
+        output_padding=output_padding,
+        groups=groups,
+        bias=bias,
+        dilation=dilation,
+    )
