@@ -1,6 +1,8 @@
 """The ops: free functions `op(scope, x, …)` that add layers to a network.
 
 Names and defaults are PyTorch's. A `suffix` argument marks a call whose result is not a module's output.
+
+It knows nothing of blocks and models.
 """
 
 from wtsnet.ops.act import (
