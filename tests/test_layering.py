@@ -106,7 +106,7 @@ def modules() -> dict[str, Path]:
 
 def room_of(module: str) -> str:
     inside = {"wtsnet": "__init__"}.get(module, module.removeprefix("wtsnet."))
-    return max((room for room in ROOMS if within(inside, [room])), key=len)
+    return max((room for room in ROOMS if within(inside, [room])), key=len, default=inside)
 
 
 @cache
