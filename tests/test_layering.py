@@ -48,8 +48,8 @@ ROOMS = (
     "__init__",
     "__main__",
 )
-# Imports of a room from below it that are known, each by both modules; a row that is no longer needed fails.
-FROM_BELOW = {
+# Imports of a room from one below it that are known, as two modules; a row that is no longer needed fails.
+UPWARD = {
     # The operators of a Tensor; what they need is moving into the room `network`.
     ("wtsnet.network.network", "wtsnet.ops.pointwise"),
 }
@@ -198,7 +198,7 @@ def test_a_room_imports_only_rooms_below_it(room: str) -> None:
     assert inside
     wrong = {(module, found.name) for module in inside for found in ours(module)}
     wrong = {(module, name) for module, name in wrong if room_of(name) not in (room, *below)}
-    assert wrong == {row for row in FROM_BELOW if room_of(row[0]) == room}
+    assert wrong == {row for row in UPWARD if room_of(row[0]) == room}
 
 
 def test_there_is_no_circle_of_rooms() -> None:
@@ -206,7 +206,7 @@ def test_there_is_no_circle_of_rooms() -> None:
     graph: dict[str, set[str]] = defaultdict(set)
     for module in modules():
         for found in ours(module):
-            if room_of(found.name) != room_of(module) and (module, found.name) not in FROM_BELOW:
+            if room_of(found.name) != room_of(module) and (module, found.name) not in UPWARD:
                 graph[room_of(module)].add(room_of(found.name))
     assert circles(graph) == []
 
@@ -215,7 +215,7 @@ def test_there_is_no_circle_of_files() -> None:
     graph: dict[str, set[str]] = {}
     for module in modules():
         known = [found.name for found in ours(module) if not (found.types and room_of(module) in KNOWN_AS_TYPES)]
-        graph[module] = {name for name in known if (module, name) not in FROM_BELOW}
+        graph[module] = {name for name in known if (module, name) not in UPWARD}
     assert circles(graph) == []
 
 
@@ -237,8 +237,8 @@ def test_other_rooms_take_what_a_room_hands_on() -> None:
             elif part == "runtime.ondevice" and not found.function:
                 wrong.append(f"{module}: {found.name} at the top")
             used.add(part)
-    # What is wrong from below is so in `test_a_room_imports_only_rooms_below_it`.
-    assert [line for line in wrong if tuple(line.split(": ")) not in FROM_BELOW] == []
+    # What imports a room above it is wrong in `test_a_room_imports_only_rooms_below_it`.
+    assert [line for line in wrong if tuple(line.split(": ")) not in UPWARD] == []
     assert used - {None} == set(BY_FILE), "allowed in vain"
 
 
