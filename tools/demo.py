@@ -18,14 +18,13 @@ from rich.console import Console
 from rich.table import Table
 
 import wtsnet
-from tools.record import load_module, record
 from wtsnet.checkpoint import export
 from wtsnet.decode import Detections
 from wtsnet.draw import draw, save_image
 from wtsnet.errors import VerifyError
 from wtsnet.pictures import Preprocess, read_image
 from wtsnet.predict import Predictor
-from wtsnet.proof import verify
+from wtsnet.proof import load_module, record, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tools.record import load_module
 from tools.torchvision_models import models as torchvision
 from tools.yolov5_torch import DetectionModel, layout
+from wtsnet.proof import load_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable

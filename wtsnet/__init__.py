@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from wtsnet.network import Network as Network
     from wtsnet.network import Scope as Scope
     from wtsnet.network import Tensor as Tensor
+    from wtsnet.proof import record as record
     from wtsnet.reference import ReferenceRunner as ReferenceRunner
     from wtsnet.wts import read_wts as read_wts
     from wtsnet.wts import write_wts as write_wts
@@ -38,6 +39,7 @@ _HOMES = {
     "Network": "network",
     "Scope": "network",
     "Tensor": "network",
+    "record": "proof",
     "ReferenceRunner": "reference",
     "Image": "definition",
     "block": "definition",
@@ -64,6 +66,7 @@ __all__ = [
     "model",
     "option",
     "read_wts",
+    "record",
     "write_wts",
 ]
 

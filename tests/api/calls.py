@@ -10,14 +10,14 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 # The variables that hold objects of TensorRT's, in each file that has such.
 OBJECTS: dict[str, dict[str, str]] = {
-    "wtsnet/builder.py": {
+    "wtsnet/engine/building.py": {
         "config": "IBuilderConfig",
         "profile": "IOptimizationProfile",
         "net.builder": "Builder",
     },
     "wtsnet/cli/inspect.py": {"net.trt": "INetworkDefinition"},
-    "wtsnet/network.py": {"net.trt": "INetworkDefinition", "x.trt": "ITensor", "out.trt": "ITensor"},
-    "wtsnet/onnxparser.py": {
+    "wtsnet/network/network.py": {"net.trt": "INetworkDefinition", "x.trt": "ITensor", "out.trt": "ITensor"},
+    "wtsnet/definition/onnxparser.py": {
         "parser": "OnnxParser",
         "error": "ParserError",
         "net.trt": "INetworkDefinition",
@@ -25,7 +25,7 @@ OBJECTS: dict[str, dict[str, str]] = {
         "tensor": "ITensor",
     },
     "wtsnet/reference/graph.py": {"network": "INetworkDefinition"},
-    "wtsnet/summary.py": {"net.trt": "INetworkDefinition", "layer": "ILayer", "tensor": "ITensor"},
+    "wtsnet/network/summary.py": {"net.trt": "INetworkDefinition", "layer": "ILayer", "tensor": "ITensor"},
     "wtsnet/runtime/ports.py": {"engine": "ICudaEngine"},
     "wtsnet/runtime/slot.py": {"engine": "ICudaEngine", "self._execution": "IExecutionContext"},
     "wtsnet/runtime/tensorrt.py": {"runtime": "Runtime"},

@@ -81,5 +81,5 @@ def test_the_variables_are_still_there() -> None:
     ],
 )
 def test_a_call_that_the_oldest_release_has_not(line: str, text: str) -> None:
-    found = [problem(use, release("tensorrt-10.0.1")) for use in uses(line, "wtsnet/builder.py")]
+    found = [problem(use, release("tensorrt-10.0.1")) for use in uses(line, "wtsnet/engine/building.py")]
     assert any(text in one for one in found), found

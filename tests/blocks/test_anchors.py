@@ -1,4 +1,4 @@
-"""wtsnet/blocks/anchors.py: the decode of the anchor-based head against its formula, cell by cell."""
+"""wtsnet/blocks/heads/anchors.py: the decode of the anchor-based head against its formula, cell by cell."""
 
 from __future__ import annotations
 

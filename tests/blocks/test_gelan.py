@@ -1,4 +1,4 @@
-"""wtsnet/blocks/gelan.py and rep.py against the modules of the ultralytics package."""
+"""wtsnet/blocks/yolo/gelan.py and rep.py against the modules of the ultralytics package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""wtsnet/blocks/grn.py against timm's module."""
+"""wtsnet/blocks/classifiers/grn.py against timm's module."""
 
 from __future__ import annotations
 

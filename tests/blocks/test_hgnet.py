@@ -1,4 +1,4 @@
-"""wtsnet/blocks/hgnet.py against the modules of the ultralytics package."""
+"""wtsnet/blocks/yolo/hgnet.py against the modules of the ultralytics package."""
 
 from __future__ import annotations
 

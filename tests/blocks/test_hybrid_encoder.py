@@ -1,4 +1,4 @@
-"""wtsnet/blocks/hybrid_encoder.py against the modules of the ultralytics package."""
+"""wtsnet/blocks/yolo/hybrid_encoder.py against the modules of the ultralytics package."""
 
 from __future__ import annotations
 

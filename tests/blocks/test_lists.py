@@ -1,4 +1,4 @@
-"""wtsnet/blocks/lists.py and heads.py: how rows become layers, and blocks and heads of one's own."""
+"""wtsnet/blocks/yolo/lists.py and heads/heads.py: how rows become layers, and blocks and heads of one's own."""
 
 from __future__ import annotations
 

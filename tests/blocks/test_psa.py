@@ -1,4 +1,4 @@
-"""wtsnet/blocks/psa.py against the modules of the ultralytics package."""
+"""wtsnet/blocks/yolo/psa.py against the modules of the ultralytics package."""
 
 from __future__ import annotations
 

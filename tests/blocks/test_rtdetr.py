@@ -1,4 +1,4 @@
-"""wtsnet/blocks/rtdetr.py and deformable.py against the modules of the ultralytics package."""
+"""wtsnet/blocks/heads/rtdetr.py and deformable.py against the modules of the ultralytics package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""wtsnet/blocks/yolo10.py against the modules of the ultralytics package."""
+"""wtsnet/blocks/yolo/yolo10.py against the modules of the ultralytics package."""
 
 from __future__ import annotations
 

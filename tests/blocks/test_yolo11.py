@@ -1,4 +1,4 @@
-"""wtsnet/blocks/yolo11.py against the modules of the ultralytics package."""
+"""wtsnet/blocks/yolo/yolo11.py against the modules of the ultralytics package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""wtsnet/blocks/yolo12.py against the modules of the ultralytics package."""
+"""wtsnet/blocks/yolo/yolo12.py against the modules of the ultralytics package."""
 
 from __future__ import annotations
 

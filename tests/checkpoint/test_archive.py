@@ -1,4 +1,4 @@
-"""wtsnet/archive.py: the three formats, and what is wrong with a file that is none of them."""
+"""wtsnet/checkpoint/archive.py: the three formats, and what is wrong with a file that is none of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""wtsnet/facts.py: what becomes a fact, and what is left out."""
+"""wtsnet/checkpoint/facts.py: what becomes a fact, and what is left out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""wtsnet/unpickle.py: a hostile pickle does nothing, and a malformed one is refused.
+"""wtsnet/checkpoint/unpickle.py: a hostile pickle does nothing, and a malformed one is refused.
 
 Each gadget creates a file when it runs; the ordinary loader is used to see that it would.
 """

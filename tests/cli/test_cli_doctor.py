@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from wtsnet import trt
+from wtsnet.trt import flavours
 from wtsnet.trt.device import Driver, Gpu
 
 module = importlib.import_module("wtsnet.cli.doctor")  # its function goes by the same name
@@ -77,7 +78,7 @@ def test_without_torch(cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch)
 def test_without_tensorrt(cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     for name in trt.FLAVOURS:
         monkeypatch.setitem(sys.modules, name, None)
-    monkeypatch.setattr(trt, "_failures", {})
+    monkeypatch.setattr(flavours, "_failures", {})
     with_gpu(monkeypatch, 8, 9)
     done = cli("doctor")
     assert done.status == 0

@@ -104,7 +104,7 @@ def test_ctrl_c(cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Non
 def test_ctrl_c_in_a_process(tmp_path: Path) -> None:
     code = """
 import sys, time
-from wtsnet import builder, cli
+from wtsnet import cli
 def slow(*args, **options):
     print("building", flush=True)
     time.sleep(60)

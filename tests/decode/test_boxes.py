@@ -1,3 +1,7 @@
+"""wtsnet/decode/boxes.py: detections, and how they are chosen from all predictions."""
+
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

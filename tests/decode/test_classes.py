@@ -1,3 +1,7 @@
+"""wtsnet/decode/classes.py: the best classes of a picture, and their names."""
+
+from __future__ import annotations
+
 import numpy as np
 import pytest
 import torch

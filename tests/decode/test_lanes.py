@@ -1,4 +1,4 @@
-"""Lanes, against what upstream's demo computes, and drawing them."""
+"""Lanes, against what upstream's demo computes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,8 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from wtsnet.decode.classes import ClassScore
-from wtsnet.decode.lanes import Lane, LaneGrid
-from wtsnet.draw.boxes import class_color
-from wtsnet.draw.lanes import draw_lanes
-from wtsnet.errors import ImageError, ManifestError, ModelError, RunnerError
+from wtsnet.decode.lanes import LaneGrid
+from wtsnet.errors import ManifestError, ModelError, RunnerError
 
 CULANE = (121, 131, 141, 150, 160, 170, 180, 189, 199, 209, 219, 228, 238, 248, 258, 267, 277, 287)
 GRID = LaneGrid((288, 800), CULANE, 200)
@@ -196,7 +193,6 @@ def test_what_a_grid_can_not_be(given: dict[str, Any], text: str) -> None:
         (lambda: attributes(np.full((3, 2, 16), np.nan)), RunnerError, "attributes: 96 of 96 values are NaN"),
         (lambda: attributes(np.zeros((3, 32)), names=[["a"], ["b"] * 4]), ManifestError, None),
         (lambda: GRID.decode(raw(GRID), sizes=SIZES, least=0), ModelError, "least is 0, expected a whole number of 1"),
-        (lambda: draw_lanes(np.zeros((4, 4), np.uint8), []), ImageError, r"expected a \(height, width, 3\) uint8 pic"),
     ],
 )
 def test_wrong_input_is_refused(call: Any, error: type[Exception], text: str | None) -> None:
@@ -209,30 +205,3 @@ def attributes(logits: Any, **options: Any) -> Any:
     if "names" in options:
         logits[:, 1::2] = 1.0
     return grid.decode(raw(grid), logits, sizes=SIZES)
-
-
-def lane(index: int, *points: tuple[float, float], names: tuple[str, ...] = ()) -> Lane:
-    scores = np.ones(len(points), np.float32)
-    told = tuple(ClassScore(i, name, 0.5) for i, name in enumerate(names))
-    return Lane(index, np.array(points, np.float32).reshape(-1, 2), scores, told)
-
-
-def test_drawing() -> None:
-    image = np.full((200, 300, 3), 128, np.uint8)
-    drawn = draw_lanes(image, [lane(0, (60, 40), (100, 190)), lane(3, (250, 40), (200, 190), names=("solid",))])
-    assert (image == 128).all()
-    for index, (x, y) in ((0, (60, 40)), (0, (80, 115)), (3, (250, 40)), (3, (225, 115))):
-        np.testing.assert_array_equal(drawn[y, x], class_color(index))
-    assert (drawn[:30] == 128).all()
-    assert (drawn[115, 120:180] == 128).all()
-    black = (drawn == 0).all(2)
-    assert black[150:, 80:120].any()
-    assert np.count_nonzero(black[:, 150:]) > 2 * np.count_nonzero(black[:, :150])  # a longer text
-
-
-@pytest.mark.parametrize("points", [[], [(20.0, 20.0)], [(-40.0, -9.0), (500.0, 400.0)]], ids=len)
-def test_drawing_what_hardly_is_a_lane(points: list[tuple[float, float]]) -> None:
-    image = np.full((40, 50, 3), 128, np.uint8)
-    drawn = draw_lanes(image, [lane(1, *points, names=("a name that is longer than the picture",))])
-    assert drawn.shape == image.shape
-    assert (drawn == image).all() == (not points)

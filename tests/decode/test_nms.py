@@ -1,3 +1,7 @@
+"""wtsnet/decode/nms.py: which boxes a better one suppresses."""
+
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""wtsnet/axes.py: which axis gets which size."""
+"""wtsnet/definition/axes.py: which axis gets which size."""
 
 from __future__ import annotations
 

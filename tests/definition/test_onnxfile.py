@@ -1,4 +1,4 @@
-"""wtsnet/onnxfile.py: what an ONNX file is made of, and what is none."""
+"""wtsnet/definition/onnxfile.py: what an ONNX file is made of, and what is none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""wtsnet/onnxparser.py and summary.py: an ONNX file as a network."""
+"""wtsnet/definition/onnxparser.py and wtsnet/network/summary.py: an ONNX file as a network."""
 
 from __future__ import annotations
 

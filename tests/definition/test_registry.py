@@ -1,4 +1,4 @@
-"""wtsnet/registry.py: finding models, those of the zoo and one's own."""
+"""wtsnet/definition/registry.py: finding models, those of the zoo and one's own."""
 
 from __future__ import annotations
 

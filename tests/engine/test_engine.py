@@ -1,4 +1,4 @@
-"""wtsnet/engine.py: save, load, what load refuses, and the reference runner of a loaded engine."""
+"""wtsnet/engine/engine.py: save, load, what load refuses, and the reference runner of a loaded engine."""
 
 from __future__ import annotations
 

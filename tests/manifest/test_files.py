@@ -1,4 +1,4 @@
-"""wtsnet/files.py: whole or not at all."""
+"""wtsnet/manifest/files.py: whole or not at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""wtsnet/manifest.py and wtsnet/yamlfile.py: what is written comes back, and nothing else passes."""
+"""wtsnet/manifest/manifest.py and yamlfile.py: what is written comes back, and nothing else passes."""
 
 from __future__ import annotations
 

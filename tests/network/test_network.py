@@ -1,4 +1,4 @@
-"""wtsnet/network.py: names, the emit point, conversion to the network's dtypes."""
+"""wtsnet/network/network.py: names, the emit point, conversion to the network's dtypes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""wtsnet/weights.py: what a network may take, and strict accounting both ways."""
+"""wtsnet/network/weights.py: what a network may take, and strict accounting both ways."""
 
 from __future__ import annotations
 

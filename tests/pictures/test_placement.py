@@ -1,4 +1,4 @@
-"""wtsnet/placement.py: where a picture lies in a network's input."""
+"""wtsnet/pictures/placement.py: where a picture lies in a network's input."""
 
 from __future__ import annotations
 

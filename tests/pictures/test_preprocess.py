@@ -1,4 +1,4 @@
-"""wtsnet/preprocess.py: what one network wants done to a picture."""
+"""wtsnet/pictures/preprocess.py: what one network wants done to a picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""wtsnet/buildlog.py: what the builder's log says of an engine."""
+"""wtsnet/trt/buildlog.py: what the builder's log says of an engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""wtsnet/device.py, on a libcuda made of Python."""
+"""wtsnet/trt/device.py, on a libcuda made of Python."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ def bench(
 
     Args:
         runner, device: as for `Engine.runner`.
-        inputs: arrays by name, or an .npz of such; None for random ones as in `wtsnet.compare.compare`.
+        inputs: arrays by name, or an .npz of such; None for random ones as in `wtsnet.proof.compare`.
         batch: of random inputs: the first axis of those that take it in a range; None for the profile's usual one.
         shapes: of random inputs, by name.
         warm_up: for how many seconds to run before; each execution context runs twice at least, so that its memory

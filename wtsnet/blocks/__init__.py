@@ -1,5 +1,7 @@
 """Compositions that several models share, a room a family. Importing this one registers all blocks and heads that
 architecture lists name.
+
+It knows nothing of models and their variants.
 """
 
 from importlib import import_module

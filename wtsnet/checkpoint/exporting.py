@@ -15,7 +15,7 @@ from wtsnet.checkpoint.facts import facts
 from wtsnet.checkpoint.modules import bn_eps, is_module, kind, mapping_tensors, module_tensors, walk
 from wtsnet.checkpoint.records import Record, TensorRef
 from wtsnet.errors import CheckpointError, WtsError, nearest
-from wtsnet.manifest import VERSION, WeightsManifest, files, manifest_path
+from wtsnet.manifest import VERSION, WeightsManifest, manifest_path, sha256, whole
 from wtsnet.wts import dump_wts
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Checkpoint:
 
     Attributes:
         tensors: by name, in `state_dict()` order, in the checkpoint's own dtypes, on the CPU.
-        facts: what `wtsnet.facts` lists, of it what the checkpoint has.
+        facts: what `checkpoint/facts.py` lists, of it what the checkpoint has.
         bn_eps: the eps of each batch norm, by module path; empty for a state dict, which does not have them.
         key: where in the checkpoint the tensors were, as in `ema`; None for the whole of it.
         source: the file.
@@ -101,7 +101,7 @@ def export(
     _check_integers(source, tensors)
     manifest = WeightsManifest(
         wtsnet=VERSION,
-        source={"file": source.name, "sha256": files.sha256(source), "key": checkpoint.key},
+        source={"file": source.name, "sha256": sha256(source), "key": checkpoint.key},
         wts={"file": target.name, "sha256": ""},
         architecture=checkpoint.facts,
         bn_eps=checkpoint.bn_eps,
@@ -121,7 +121,7 @@ def export(
         if dry_run:
             write(Path(os.devnull))
         else:
-            with files.whole(target, manifest_path(target)) as (wts, beside):
+            with whole(target, manifest_path(target)) as (wts, beside):
                 write(wts)
                 beside.write_text(manifest.to_yaml(), encoding="utf-8")
     except WtsError as error:

@@ -1,4 +1,7 @@
-"""The command line: one command a file. Errors are one line on stderr and exit status 2."""
+"""The command line: one command a file. Errors are one line on stderr and exit status 2.
+
+It reads words, calls one function of a room below and prints what that gives; it never computes anything itself.
+"""
 
 from __future__ import annotations
 

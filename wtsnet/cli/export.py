@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from wtsnet.checkpoint import exporting as checkpoint
+from wtsnet.checkpoint import export as export_checkpoint
 from wtsnet.cli.options import late_progress
 from wtsnet.manifest import manifest_path
 
@@ -40,7 +40,7 @@ def export(
     """
     target = out or source.with_suffix(".wts")
     with late_progress() as progress:
-        manifest = checkpoint.export(
+        manifest = export_checkpoint(
             source,
             target,
             key=key,

@@ -1,6 +1,6 @@
 """An ONNX file in the place of a .wts: which files it is made of, and their sha256.
 
-TensorRT's own parser reads the network out of it (`wtsnet.onnxparser`). Read here is only what the parser does not
+TensorRT's own parser reads the network out of it (`onnxparser.py`). Read here is only what the parser does not
 tell: that the file is an ONNX model at all, and which further files hold its weights ("external data"). That is a
 walk through the protobuf message (field numbers of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto), which
 passes over the values themselves.

@@ -38,7 +38,7 @@ class Image:
         size: the usual height and width, in pixels.
         name: what the input is called.
         multiple: what height and width must be multiples of.
-        preprocess: how a picture becomes the input, as `wtsnet.preprocess.Preprocess` takes it.
+        preprocess: how a picture becomes the input, as `wtsnet.pictures.Preprocess` takes it.
     """
 
     channels: int = 3
@@ -119,7 +119,7 @@ class Block:
         deep: whether it takes the number of repeats itself, as its second argument (or a later one: a number counts
             those before it); else it is repeated.
         many: whether it takes a list of inputs.
-        keywords: its keyword-only parameters: what it wants to know of the architecture (see `blocks.lists`).
+        keywords: its keyword-only parameters: what it wants to know of the architecture (see `blocks/yolo/lists.py`).
     """
 
     name: str

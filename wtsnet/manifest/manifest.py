@@ -73,7 +73,7 @@ class Source(TypedDict):
 
 class WtsRef(TypedDict):
     """A .wts: its path from the manifest's folder (None for weights from no file) and its sha256. Of a plan of an ONNX
-    file that file, and what `wtsnet.onnxfile.OnnxFile.sha256` says of it."""
+    file that file, and what `wtsnet.definition.OnnxFile.sha256` says of it."""
 
     file: str | None
     sha256: str
@@ -94,7 +94,7 @@ class WeightsManifest(_Manifest):
         wtsnet: the version of wtsnet that wrote it.
         source: where the weights came from.
         wts: the file that this goes with.
-        architecture: the facts found in the checkpoint (see `wtsnet.facts`).
+        architecture: the facts found in the checkpoint (see `wtsnet/checkpoint/facts.py`).
         bn_eps: the eps of each batch norm by module path.
         entries: each entry of the .wts, in its order.
     """

@@ -3,6 +3,8 @@
 An op without weights takes tensors, as in `torch.nn.functional`: `relu(x)`, `cat((a, b), 1)`. One that stands for a
 module with weights has that module's scope first and takes output sizes alone, since the input's are known:
 `conv2d(s / "conv1", x, 64, 7, stride=2, padding=3)`. What differs from PyTorch is in `wtsnet ops NAME`.
+
+It knows nothing of blocks and models.
 """
 
 from typing import Any

@@ -35,7 +35,7 @@ class Side:
         name: for errors.
         inputs: what it takes, by name.
         preprocess: how a picture becomes its input; empty where nothing says.
-        precision: what its layers compute in, as in `wtsnet.verify.TOLERANCES`.
+        precision: what its layers compute in, as in `proof/verifying.py`'s TOLERANCES.
         run: its outputs by name, for its inputs by name.
     """
 
@@ -47,7 +47,7 @@ class Side:
 
 
 def open_sides(a: Source, b: Source, *, device: str | None, runner: str, options: Mapping[str, Any]) -> list[Side]:
-    """Both sides; the arguments are those of `wtsnet.compare.compare`.
+    """Both sides; the arguments are those of `wtsnet.proof.compare`.
 
     Raises:
         VerifyError: no such file, or an option that neither takes.

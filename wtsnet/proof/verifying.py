@@ -1,6 +1,6 @@
 """Proof: what PyTorch computed, module by module, against what the network computes.
 
-`tools/record.py` writes a golden file where the PyTorch code lives; `verify` runs the network that TensorRT is
+`record` writes a golden file where the PyTorch code lives; `verify` runs the network that TensorRT is
 given, in the reference runtime, on the same input and compares each module's output.
 """
 
@@ -88,7 +88,7 @@ def verify(
     Args:
         model, weights, options: as for `wtsnet.define`. The batch and the picture's size are the golden input's, and
             a detector's head is "decoded", as upstream's, where the options do not say otherwise.
-        golden: the .npz of `tools/record.py`.
+        golden: the .npz of `record`.
         tolerance: the largest relative error that passes; None for that of the precision.
         device: where the reference runtime runs: "cpu" or "cuda".
         progress: called with ("comparing", comparisons done, comparisons) as they go on.

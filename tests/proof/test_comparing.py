@@ -1,4 +1,4 @@
-"""wtsnet/compare.py, sides.py and compare_inputs.py: two networks on the same inputs."""
+"""wtsnet/proof/comparing.py, sides.py and inputs.py: two networks on the same inputs."""
 
 from __future__ import annotations
 

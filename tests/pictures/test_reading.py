@@ -1,4 +1,4 @@
-"""wtsnet/pictures.py and placement.py: reading pictures, fitting them to a size, and where they lie in it."""
+"""wtsnet/pictures/reading.py and placement.py: reading pictures, fitting them to a size, and where they lie in it."""
 
 from __future__ import annotations
 

@@ -1,3 +1,7 @@
+"""wtsnet/draw/boxes.py: frames, labels and colours, and pictures as files."""
+
+from __future__ import annotations
+
 from itertools import pairwise
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""wtsnet/bench.py and bench_inputs.py: on a clock of its own, with the reference runner, on a CUDA made of Python."""
+"""wtsnet/bench/timing.py and inputs.py: on a clock of its own, with the reference runner, on a CUDA made of Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""wtsnet/verify.py: the first module that differs is found, and what can't be compared is said."""
+"""wtsnet/proof/verifying.py: the first module that differs is found, and what can't be compared is said."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from tests.small import LENET, lenet, tiny, tiny_file, yolo_file
-from tools.record import record
 from wtsnet.errors import ModelError, RunnerError, VerifyError, WtsnetError
+from wtsnet.proof.recording import record
 from wtsnet.proof.verifying import Report, Row, relative_error, verify
 
 

@@ -1,4 +1,4 @@
-"""wtsnet/builder.py and wtsnet/cache.py: how a plan is built, and that it is built once."""
+"""wtsnet/engine/building.py and cache.py: how a plan is built, and that it is built once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""tools/record.py: what is recorded, in which order, and by which name."""
+"""wtsnet/proof/recording.py and its command, tools/record.py: what is recorded, in which order, and by which name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tools.record import load_module, main, record
+from tools.record import main
+from wtsnet.proof import load_module, record
 
 
 class Split(nn.Module):
@@ -202,10 +203,18 @@ def test_help_warns(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Example: record.py yolov5s.pt" in text
 
 
-def test_needs_nothing_but_torch_and_numpy() -> None:
-    folder = Path(record.__code__.co_filename).parent
-    script = f"import sys; sys.path.insert(0, {str(folder)!r}); import record; sys.exit('wtsnet' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", script]).returncode == 0
+def test_needs_no_tensorrt(tmp_path: Path) -> None:
+    """It runs where the PyTorch code lives."""
+    script = """
+import sys
+sys.modules["tensorrt"] = sys.modules["tensorrt_rtx"] = None  # they can't be imported
+import torch, wtsnet
+wtsnet.record(torch.nn.Linear(2, 3), torch.ones(1, 2), sys.argv[1])
+"""
+    words = [sys.executable, "-c", script, str(tmp_path / "x.npz")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert np.load(tmp_path / "x.npz").files == ["input/images", "output/0"]
 
 
 def test_state_dict_is_no_module(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""wtsnet/checkpoint.py: what upstream projects save, every form a checkpoint takes, and the export."""
+"""wtsnet/checkpoint/exporting.py: what upstream projects save, every form a checkpoint takes, and the export."""
 
 from __future__ import annotations
 

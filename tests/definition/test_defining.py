@@ -1,4 +1,4 @@
-"""wtsnet/definition.py: the options that every model takes; and the public names that lead there."""
+"""wtsnet/definition/defining.py: the options that every model takes; and the public names that lead there."""
 
 from __future__ import annotations
 

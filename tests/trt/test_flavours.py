@@ -1,4 +1,4 @@
-"""wtsnet/trt.py: which TensorRT it is, and what it says."""
+"""wtsnet/trt/flavours.py: which TensorRT it is, and what it says."""
 
 from __future__ import annotations
 
