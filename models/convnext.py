@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING
 
 from wtsnet.blocks.classifiers.imagenet import imagenet
 from wtsnet.blocks.classifiers.layer_norm2d import layer_norm2d
-from wtsnet.blocks.classifiers.mobile import shortcut
 from wtsnet.definition import Image, model
-from wtsnet.ops import conv, flatten, gelu, global_avg_pool, layer_norm, linear, mul, parameter, permute
+from wtsnet.network import module
+from wtsnet.ops import conv2d, gelu, layer_norm, linear
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wtsnet.network import Scope, Tensor
-
-EPS = 1e-6
 
 
 @dataclass(frozen=True)
@@ -45,30 +43,26 @@ def image(cfg: ConvNeXt) -> Image:
 def convnext(s: Scope, x: Tensor, cfg: ConvNeXt) -> Mapping[str, Tensor]:
     """Patches of 4×4 pixels, four stages, between them half the size and twice the channels, and a classifier."""
     features, classifier = s / "features", s / "classifier"
-    stem = features / 0
-    x = layer_norm2d(stem / 1, conv(stem / 0, x, cfg.width, 4, 4), EPS)
-    s.net.record(stem.path, x)
+    x = conv2d(features / 0 / 0, x, cfg.width, 4, stride=4)
+    x = layer_norm2d(features / 0 / 1, x).named(features / 0)
     for stage, depth in enumerate(cfg.depths):
         if stage:
             down = features / (2 * stage)
-            x = conv(down / 1, layer_norm2d(down / 0, x, EPS), cfg.width << stage, 2, 2)
-            s.net.record(down.path, x)
+            x = conv2d(down / 1, layer_norm2d(down / 0, x), cfg.width << stage, 2, stride=2).named(down)
         blocks = features / (2 * stage + 1)
         for i in range(depth):
             x = _block(blocks / i, x)
-        s.net.record(blocks.path, x)
-    s.net.record("features", x)
-    x = layer_norm2d(classifier / 0, global_avg_pool(s / "avgpool", x), EPS)
-    x = linear(classifier / 2, flatten(classifier / 1, x), -1)
-    return {"logits": s.net.record("classifier", x)}
+        x.named(blocks)
+    x = x.named(features).mean((2, 3), keepdim=True)
+    x = layer_norm2d(classifier / 0, x).flatten(1)
+    return {"logits": linear(classifier / 2, x, -1).named(classifier)}
 
 
+@module
 def _block(s: Scope, x: Tensor) -> Tensor:
     """A 7×7 kernel on each channel, then two linear layers at each place, scaled by channel."""
-    at, channels = s / "block", x.shape[1]
-    y = conv(at / 0, x, channels, 7, 1, 3, groups=channels)
-    y = layer_norm(at / 2, permute(at / 1, y, (0, 2, 3, 1)), eps=EPS)
-    y = linear(at / 5, gelu(at / 4, linear(at / 3, y, 4 * channels)), channels)
-    y = s.net.record(at.path, permute(at / 6, y, (0, 3, 1, 2)))
-    scale = parameter(s, "layer_scale", channels, 1, 1)
-    return shortcut(s, x, mul(s, y, scale, suffix="scaled"), 1)
+    block, channels = s / "block", x.shape[1]
+    y = conv2d(block / 0, x, channels, 7, padding=3, groups=channels).permute(0, 2, 3, 1)
+    y = gelu(linear(block / 3, layer_norm(block / 2, y, eps=1e-6), 4 * channels))
+    y = linear(block / 5, y, channels).permute(0, 3, 1, 2).named(block)
+    return x + y * s.parameter("layer_scale", channels, 1, 1)

@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING
 from wtsnet.blocks.classifiers.grn import global_response_norm
 from wtsnet.blocks.classifiers.imagenet import imagenet
 from wtsnet.blocks.classifiers.layer_norm2d import layer_norm2d
-from wtsnet.blocks.classifiers.timm_layers import global_pool
 from wtsnet.definition import model
-from wtsnet.ops import add, conv, flatten, gelu, identity, layer_norm, linear, permute
+from wtsnet.network import module
+from wtsnet.ops import conv2d, gelu, layer_norm, linear
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wtsnet.network import Scope, Tensor
-
-EPS = 1e-6
 
 
 @dataclass(frozen=True)
@@ -44,46 +42,38 @@ CONVNEXTS = {
 @model("convnextv2", image=imagenet(interpolation="bicubic"), task="classify", upstream="timm", variants=CONVNEXTS)
 def convnextv2(s: Scope, x: Tensor, cfg: ConvNeXtV2) -> Mapping[str, Tensor]:
     """Patches of 4×4 pixels, four stages, between them half the size and twice the channels, and a classifier."""
-    x = layer_norm2d(s / "stem" / 1, conv(s / "stem" / 0, x, cfg.width, 4, 4), EPS)
-    s.net.record((s / "stem").path, x)
+    x = conv2d(s / "stem" / 0, x, cfg.width, 4, stride=4)
+    x = layer_norm2d(s / "stem" / 1, x).named(s / "stem")
     block = _of_convolutions if cfg.convolutions else _of_linear_layers
     for stage, depth in enumerate(cfg.depths):
         at = s / "stages" / stage
-        down = at / "downsample"
         if stage:
-            x = conv(down / 1, layer_norm2d(down / 0, x, EPS), cfg.width << stage, 2, 2)
-        s.net.record(down.path, x)
+            down = at / "downsample"
+            x = conv2d(down / 1, layer_norm2d(down / 0, x), cfg.width << stage, 2, stride=2).named(down)
         for i in range(depth):
-            x = _residual(at / "blocks" / i, x, block(at / "blocks" / i, x))
-        s.net.record((at / "blocks").path, x)
-        s.net.record(at.path, x)
-    x = identity(s / "norm_pre", s.net.record((s / "stages").path, x))
+            x = block(at / "blocks" / i, x)
+        x.named(at / "blocks").named(at)
     head = s / "head"
-    x = layer_norm2d(head / "norm", global_pool(head / "global_pool", x, flat=False), EPS)
-    x = identity(head / "drop", identity(head / "pre_logits", flatten(head / "flatten", x)))
-    return {"logits": s.net.record(head.path, linear(head / "fc", x, -1))}
+    x = x.named(s / "stages").mean((2, 3), keepdim=True)
+    x = layer_norm2d(head / "norm", x).flatten(1)
+    return {"logits": linear(head / "fc", x, -1).named(head)}
 
 
-def _residual(s: Scope, x: Tensor, y: Tensor) -> Tensor:
-    return add(s, y, identity(s / "shortcut", x))
-
-
+@module
 def _of_convolutions(s: Scope, x: Tensor) -> Tensor:
     """A 7×7 kernel on each channel, then two 1×1 convolutions with a global response norm between."""
-    c = x.shape[1]
-    y = layer_norm2d(s / "norm", conv(s / "conv_dw", x, c, 7, 1, 3, groups=c), EPS)
-    mlp = s / "mlp"
-    y = identity(mlp / "drop1", gelu(mlp / "act", conv(mlp / "fc1", y, 4 * c, 1)))
-    y = conv(mlp / "fc2", global_response_norm(mlp / "grn", y), c, 1)
-    return identity(s / "drop_path", s.net.record(mlp.path, identity(mlp / "drop2", y)))
+    mlp, channels = s / "mlp", x.shape[1]
+    y = conv2d(s / "conv_dw", x, channels, 7, padding=3, groups=channels)
+    y = gelu(conv2d(mlp / "fc1", layer_norm2d(s / "norm", y), 4 * channels, 1))
+    y = conv2d(mlp / "fc2", global_response_norm(mlp / "grn", y), channels, 1)
+    return x + y.named(mlp)
 
 
+@module
 def _of_linear_layers(s: Scope, x: Tensor) -> Tensor:
     """The same with the channels last and linear layers."""
-    c = x.shape[1]
-    y = permute(s, conv(s / "conv_dw", x, c, 7, 1, 3, groups=c), (0, 2, 3, 1), suffix="last")
-    mlp = s / "mlp"
-    y = linear(mlp / "fc1", layer_norm(s / "norm", y, eps=EPS), 4 * c)
-    y = global_response_norm(mlp / "grn", identity(mlp / "drop1", gelu(mlp / "act", y)), axis=3)
-    y = s.net.record(mlp.path, identity(mlp / "drop2", linear(mlp / "fc2", y, c)))
-    return permute(s / "drop_path", y, (0, 3, 1, 2))
+    mlp, channels = s / "mlp", x.shape[1]
+    y = conv2d(s / "conv_dw", x, channels, 7, padding=3, groups=channels).permute(0, 2, 3, 1)
+    y = gelu(linear(mlp / "fc1", layer_norm(s / "norm", y, eps=1e-6), 4 * channels))
+    y = linear(mlp / "fc2", global_response_norm(mlp / "grn", y, axis=3), channels)
+    return x + y.named(mlp).permute(0, 3, 1, 2)

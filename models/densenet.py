@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from wtsnet.blocks.classifiers.imagenet import imagenet
 from wtsnet.definition import model
-from wtsnet.ops import avg_pool, batch_norm, concat, conv, conv_bn, flatten, global_avg_pool, linear, max_pool, relu
+from wtsnet.network import module
+from wtsnet.ops import avg_pool2d, batch_norm, cat, conv2d, conv_bn, linear, max_pool2d, relu
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,28 +37,31 @@ DENSENETS = {
 def densenet(s: Scope, x: Tensor, cfg: DenseNet) -> Mapping[str, Tensor]:
     """A stem, four blocks in which each layer sees all before it, and between them half the channels and the size."""
     f = s / "features"
-    x = relu(f / "relu0", conv_bn(f / "conv0", f / "norm0", x, cfg.stem, 7, 2, 3))
-    x = max_pool(f / "pool0", x, 3, 2, 1)
+    x = relu(conv_bn(f / "conv0", f / "norm0", x, cfg.stem, 7, stride=2, padding=3))
+    x = max_pool2d(x, 3, stride=2, padding=1)
     for i, depth in enumerate(cfg.depths):
         if i:
             x = _transition(f / f"transition{i}", x)
-        block = f / f"denseblock{i + 1}"
-        for j in range(depth):
-            new = _layer(block / f"denselayer{j + 1}", x, cfg.growth)
-            x = concat(block, [x, new], suffix=f"concat{j + 1}")
-        s.net.record(block.path, x)
-    x = s.net.record(f.path, batch_norm(f / "norm5", x))
-    x = flatten(s / "flatten", global_avg_pool(s / "avgpool", relu(s / "relu", x)))
-    return {"logits": linear(s / "classifier", x, -1)}
+        x = _block(f / f"denseblock{i + 1}", x, depth, cfg.growth)
+    x = batch_norm(f / "norm5", x).named(f)
+    return {"logits": linear(s / "classifier", relu(x).mean((2, 3)), -1)}
 
 
+@module
+def _block(s: Scope, x: Tensor, depth: int, growth: int) -> Tensor:
+    for i in range(1, depth + 1):
+        x = cat((x, _layer(s / f"denselayer{i}", x, growth)), 1)
+    return x
+
+
+@module
 def _layer(s: Scope, x: Tensor, growth: int) -> Tensor:
-    y = relu(s / "relu1", batch_norm(s / "norm1", x))
-    y = relu(s / "relu2", conv_bn(s / "conv1", s / "norm2", y, 4 * growth, 1))
-    return s.net.record(s.path, conv(s / "conv2", y, growth, 3, 1, 1, bias=False))
+    y = relu(batch_norm(s / "norm1", x))
+    y = relu(conv_bn(s / "conv1", s / "norm2", y, 4 * growth, 1))
+    return conv2d(s / "conv2", y, growth, 3, padding=1, bias=False)
 
 
+@module
 def _transition(s: Scope, x: Tensor) -> Tensor:
-    y = relu(s / "relu", batch_norm(s / "norm", x))
-    y = conv(s / "conv", y, x.shape[1] // 2, 1, bias=False)
-    return s.net.record(s.path, avg_pool(s / "pool", y, 2))
+    y = relu(batch_norm(s / "norm", x))
+    return avg_pool2d(conv2d(s / "conv", y, x.shape[1] // 2, 1, bias=False), 2)

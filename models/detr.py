@@ -6,38 +6,30 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from wtsnet.blocks.classifiers.imagenet import MEAN, STD
+from wtsnet.blocks.classifiers.resnet import resnet_stages
 from wtsnet.blocks.transformers.names import as_stored
 from wtsnet.blocks.transformers.positions import sine_positions
-from wtsnet.blocks.transformers.tokens import attention, to_tokens
+from wtsnet.blocks.transformers.tokens import attention, mlp
 from wtsnet.definition import Image, model, option
 from wtsnet.errors import ModelError
-from wtsnet.network import shape_tensor
+from wtsnet.network import module, shape_tensor
 from wtsnet.ops import (
-    add,
-    concat,
-    conv,
+    cat,
+    conv2d,
     conv_bn,
-    cut,
-    expand,
     identity,
+    index_select,
     layer_norm,
     linear,
-    max_pool,
-    mul,
-    parameter,
+    max_pool2d,
     relu,
     sigmoid,
     softmax,
-    squeeze,
-    sub,
-    take,
-    topk,
-    unsqueeze,
     zeros,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from wtsnet.network import Dim, Scope, Tensor, Weights
 
@@ -86,126 +78,92 @@ def detr(s: Scope, x: Tensor, cfg: DETR) -> Mapping[str, Tensor]:
     size = x.dims[2:]
     s = as_stored(s, "model.encoder.layers.0.mlp.fc1.weight", PUBLISHED)
     inner = s / "model"
-    backbone = inner / "backbone" / "model"
-    features = list((_timm if backbone.has("conv1.weight") else _transformers)(backbone, x, cfg.depths))
-    x = conv(inner / "input_projection", features[-1], WIDTH, 1)
-    where = inner / "position_embedding"
-    _, _, height, width = x.dims
-    positions = where.cast(sine_positions(where, height, width, WIDTH), x.dtype)
-    memory = to_tokens(inner / "input_projection", x)
+    x = conv2d(inner / "input_projection", _backbone(inner / "backbone", x, cfg.depths), WIDTH, 1)
+    memory, positions = x.flatten(2).transpose(1, 2), sine_positions(x)
     for i in range(LAYERS):
         memory = _encoder_layer(inner / "encoder" / "layers" / i, memory, positions)
-    queries = _decoder(inner, memory, add(inner / "decoder", memory, positions, suffix="keys"))
-    logits = linear(s / "class_labels_classifier", queries, -1)
-    boxes = sigmoid(s, _box_network(s / "bbox_predictor", queries), suffix="boxes")
+    queries = (inner / "query_position_embeddings").parameter("weight", -1, WIDTH).unsqueeze(0)
+    keys = memory + positions
+    x = zeros(s, (memory.dims[0], *queries.shape[1:]), dtype=memory.dtype)
+    for i in range(LAYERS):
+        x = _decoder_layer(inner / "decoder" / "layers" / i, x, queries, memory, keys)
+    x = layer_norm(inner / "decoder" / "layernorm", x)
+    logits = linear(s / "class_labels_classifier", x, -1)
+    boxes = sigmoid(_box_network(s / "bbox_predictor", x))
     s.net.facts["decode"] = {"kind": "detr", "head": cfg.head, "classes": logits.shape[2] - 1}
     if cfg.head != "topk":
         return {"logits": logits, "pred_boxes": boxes}
-    return _best(s, logits, boxes, size, min(cfg.k, logits.shape[1]))
+    return _best(logits, boxes, size, min(cfg.k, logits.shape[1]))
 
 
+@module
 def _encoder_layer(s: Scope, x: Tensor, positions: Tensor) -> Tensor:
-    where = add(s, x, positions, suffix="where")
+    where = x + positions
     x = layer_norm(s / "self_attn_layer_norm", x + attention(s / "self_attn", where, where, x, HEADS))
-    return s.net.record(s.path, layer_norm(s / "final_layer_norm", x + _feed_forward(s / "mlp", x)))
+    return layer_norm(s / "final_layer_norm", x + mlp(s / "mlp", x, HIDDEN, relu))
 
 
-def _decoder(inner: Scope, memory: Tensor, keys: Tensor) -> Tensor:
-    """What the decoder finds for each query, (N, queries, C). `keys` is the memory with its positions."""
-    count = (inner / "query_position_embeddings").take("weight", -1, WIDTH).shape[0]
-    asked = unsqueeze(inner, parameter(inner / "query_position_embeddings", "weight", count, WIDTH), 0, "queries")
-    s = inner / "decoder"
-    nothing = zeros(s, (1, count, WIDTH), memory.dtype, suffix="nothing")
-    x = expand(s, nothing, (memory.dims[0], count, WIDTH), suffix="start")
-    for i in range(LAYERS):
-        layer = s / "layers" / i
-        where = add(layer, x, asked, suffix="where")
-        y = attention(layer / "self_attn", where, where, x, HEADS)
-        x = layer_norm(layer / "self_attn_layer_norm", x + y)
-        y = attention(layer / "encoder_attn", add(layer, x, asked, suffix="asked"), keys, memory, HEADS)
-        x = layer_norm(layer / "encoder_attn_layer_norm", x + y)
-        x = layer_norm(layer / "final_layer_norm", x + _feed_forward(layer / "mlp", x))
-        s.net.record(layer.path, x)
-    return layer_norm(s / "layernorm", x)
+@module
+def _decoder_layer(s: Scope, x: Tensor, queries: Tensor, memory: Tensor, keys: Tensor) -> Tensor:
+    """What is found for each query, (N, queries, C). `keys` is the memory with its positions."""
+    where = x + queries
+    x = layer_norm(s / "self_attn_layer_norm", x + attention(s / "self_attn", where, where, x, HEADS))
+    y = attention(s / "encoder_attn", x + queries, keys, memory, HEADS)
+    x = layer_norm(s / "encoder_attn_layer_norm", x + y)
+    return layer_norm(s / "final_layer_norm", x + mlp(s / "mlp", x, HIDDEN, relu))
 
 
-def _feed_forward(s: Scope, x: Tensor) -> Tensor:
-    y = relu(s / "activation_fn", linear(s / "fc1", x, HIDDEN))
-    return s.net.record(s.path, linear(s / "fc2", y, WIDTH))
-
-
+@module
 def _box_network(s: Scope, x: Tensor) -> Tensor:
     for i in range(2):
-        x = relu(s, linear(s / "layers" / i, x, WIDTH), suffix=f"relu{i}")
-    return s.net.record(s.path, linear(s / "layers" / 2, x, 4))
+        x = relu(linear(s / "layers" / i, x, WIDTH))
+    return linear(s / "layers" / 2, x, 4)
 
 
-def _best(s: Scope, logits: Tensor, boxes: Tensor, size: Sequence[int | Dim], k: int) -> dict[str, Tensor]:
+def _best(logits: Tensor, boxes: Tensor, size: Sequence[int | Dim], k: int) -> dict[str, Tensor]:
     """The best `k` queries, their boxes as x1 y1 x2 y2 in the pixels of an input of `size` (height, width)."""
-    shares = softmax(s, s.cast(logits, "float32"), suffix="shares")
-    best, indices = topk(s, cut(s, shares, 2, 0, -1, suffix="objects"), 1, 2, suffix="best")
-    scores, chosen = topk(s, squeeze(s, best, 2, suffix="best:flat"), k, 1, suffix="scores")
-    classes = take(s, squeeze(s, indices, 2, suffix="best:classes"), chosen, 1, batched=1, suffix="classes")
-    pixels = s.cast(shape_tensor(s, (size[1], size[0])), "float32")
-    found = take(s, s.cast(boxes, "float32"), chosen, 1, batched=1, suffix="chosen")
-    centre = mul(s, cut(s, found, 2, 0, 2, suffix="chosen:centre"), pixels, suffix="centre")
-    half = mul(s, mul(s, cut(s, found, 2, 2, 4, suffix="chosen:size"), pixels, suffix="size"), 0.5, suffix="half")
-    corners = [sub(s, centre, half, suffix="first"), add(s, centre, half, suffix="last")]
-    return {"boxes": concat(s, corners, 2, suffix="corners"), "scores": scores, "classes": classes}
+    scores, classes = softmax(logits.float(), 2)[..., :-1].max(2)
+    scores, best = scores.topk(k, 1)
+    classes, boxes = (index_select(x, 1, best, batch_dims=1) for x in (classes, boxes.float()))
+    pixels = shape_tensor(boxes.net, (size[1], size[0])).float()
+    centre, half = boxes[..., :2] * pixels, boxes[..., 2:] * pixels * 0.5
+    return {"boxes": cat((centre - half, centre + half), 2), "scores": scores, "classes": classes}
 
 
-def _timm(s: Scope, x: Tensor, depths: Sequence[int]) -> Iterator[Tensor]:
-    """The four maps of timm's ResNet, as DETR was published with."""
-    x = relu(s / "act1", conv_bn(s / "conv1", s / "bn1", x, 64, 7, 2, 3))
-    x = max_pool(s / "maxpool", x, 3, 2, 1)
-    for stage, depth in enumerate(depths):
-        layer = s / f"layer{stage + 1}"
-        for i in range(depth):
-            x = _timm_block(layer / i, x, 64 << stage, 2 if stage and not i else 1)
-        s.net.record(layer.path, x)
-        s.net.record(f"{s.path}[{stage}]", x)
-        s.net.record(f"model.backbone[{stage}][0]", x)  # a list of (map, mask)
-        yield x
+def _backbone(s: Scope, x: Tensor, depths: Sequence[int]) -> Tensor:
+    """The last map of timm's ResNet, as DETR was published with, or of transformers' own."""
+    if not (s / "model" / "conv1").has_weights():
+        return _resnet(s / "model", x, depths).named(s[0][0])  # the module gives a list of (map, mask)
+    maps = resnet_stages(s / "model", x, depths)
+    for i, made in enumerate(maps):
+        made.named((s / "model")[i]).named(s[i][0])
+    return maps[-1]
 
 
-def _timm_block(s: Scope, x: Tensor, width: int, stride: int) -> Tensor:
-    y = relu(s / "act1", conv_bn(s / "conv1", s / "bn1", x, width, 1))
-    y = conv_bn(s / "conv2", s / "bn2", y, width, 3, stride, 1)
-    y = identity(s / "aa", relu(s / "act2", identity(s / "drop_block", y)))
-    y = conv_bn(s / "conv3", s / "bn3", y, 4 * width, 1)
-    if stride != 1 or x.shape[1] != 4 * width:
-        down = s / "downsample"
-        x = s.net.record(down.path, conv_bn(down / 0, down / 1, x, 4 * width, 1, stride))
-    return s.net.record(s.path, relu(s / "act3", y + x))
-
-
-def _transformers(s: Scope, x: Tensor, depths: Sequence[int]) -> Iterator[Tensor]:
-    """The last map of transformers' own ResNet."""
-    stem = s / "embedder"
-    x = relu(stem / "embedder" / "activation", _normalized(stem / "embedder", x, 64, 7, 2))
-    x = s.net.record(stem.path, max_pool(stem / "pooler", s.net.record(f"{stem.path}.embedder", x), 3, 2, 1))
+def _resnet(s: Scope, x: Tensor, depths: Sequence[int]) -> Tensor:
+    """`resnet_stages` with the names of transformers, and its last map alone."""
+    x = _conv(s / "embedder" / "embedder", x, 64, 7, 2)
+    x = max_pool2d(x, 3, stride=2, padding=1).named(s / "embedder")
     for stage, depth in enumerate(depths):
         layers = s / "encoder" / "stages" / stage / "layers"
         for i in range(depth):
-            x = _transformers_block(layers / i, x, 64 << stage, 2 if stage and not i else 1)
-        s.net.record(layers.path, x)
-        s.net.record(layers.path.removesuffix(".layers"), x)
-    yield s.net.record("model.backbone[0][0]", x)  # a list of (map, mask)
+            x = _bottleneck(layers / i, x, 64 << stage, 2 if stage and not i else 1)
+        x.named(layers).named(s / "encoder" / "stages" / stage)
+    return x
 
 
-def _transformers_block(s: Scope, x: Tensor, width: int, stride: int) -> Tensor:
-    y = x
-    for i, (out, kernel, step) in enumerate(((width, 1, 1), (width, 3, stride), (4 * width, 1, 1))):
-        part = s / "layer" / i
-        act = identity if i == 2 else relu
-        y = s.net.record(part.path, act(part / "activation", _normalized(part, y, out, kernel, step)))
-    s.net.record(f"{s.path}.layer", y)
+@module
+def _bottleneck(s: Scope, x: Tensor, width: int, stride: int) -> Tensor:
+    y = _conv(s / "layer" / 0, x, width, 1)
+    y = _conv(s / "layer" / 1, y, width, 3, stride)
+    y = _conv(s / "layer" / 2, y, 4 * width, 1, act=identity).named(s / "layer")
     if stride != 1 or x.shape[1] != 4 * width:
-        x = s.net.record(f"{s.path}.shortcut", _normalized(s / "shortcut", x, 4 * width, 1, stride))
-    else:
-        x = identity(s / "shortcut", x)
-    return s.net.record(s.path, relu(s / "activation", y + x))
+        x = _conv(s / "shortcut", x, 4 * width, 1, stride, act=identity)
+    return relu(y + x)
 
 
-def _normalized(s: Scope, x: Tensor, out: int, kernel: int, stride: int) -> Tensor:
-    return conv_bn(s / "convolution", s / "normalization", x, out, kernel, stride, kernel // 2)
+@module
+def _conv(
+    s: Scope, x: Tensor, out: int, kernel: int, stride: int = 1, act: Callable[[Tensor], Tensor] = relu
+) -> Tensor:
+    return act(conv_bn(s / "convolution", s / "normalization", x, out, kernel, stride=stride, padding=kernel // 2))

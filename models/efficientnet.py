@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from wtsnet.blocks.classifiers.imagenet import MEAN, STD, imagenet
-from wtsnet.blocks.classifiers.mobile import conv_norm_act, inverted_residual, shortcut, squeeze_excitation
+from wtsnet.blocks.classifiers.mobile import conv_norm_act, inverted_residual, squeeze_excitation
 from wtsnet.blocks.yolo.widths import divisible
 from wtsnet.definition import Image, model
-from wtsnet.ops import flatten, global_avg_pool, identity, linear, silu
+from wtsnet.network import module
+from wtsnet.ops import linear, silu
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -115,14 +117,11 @@ def image(cfg: EfficientNet) -> Image:
     return imagenet(cfg.size, cfg.resize, interpolation=cfg.interpolation, mean=cfg.mean, std=cfg.std)
 
 
-def _squeeze(s: Scope, x: Tensor) -> Tensor:
-    return squeeze_excitation(s, x, act=silu)
-
-
 @model("efficientnet", image=image, task="classify", upstream="torchvision", variants=EFFICIENTNETS)
 def efficientnet(s: Scope, x: Tensor, cfg: EfficientNet) -> Mapping[str, Tensor]:
     """A stem, stages of inverted residuals with squeeze and excitation, one more convolution and a classifier."""
     features, classifier = s / "features", s / "classifier"
+    squeeze = partial(squeeze_excitation, act=silu)
     x = conv_norm_act(features / 0, x, divisible(cfg.stem * cfg.width), 3, 2, act=silu, eps=cfg.eps)
     for i, stage in enumerate(cfg.stages, 1):
         out = divisible(stage.channels * cfg.width)
@@ -132,21 +131,19 @@ def efficientnet(s: Scope, x: Tensor, cfg: EfficientNet) -> Mapping[str, Tensor]
             if stage.fused:
                 x = _fused(at, x, wide, out, stage.k, stride, cfg.eps)
             else:
-                x = inverted_residual(at, x, wide, out, stage.k, stride, act=silu, squeeze=_squeeze, eps=cfg.eps)
-        s.net.record(f"features.{i}", x)
-    last = cfg.last or 4 * x.shape[1]
-    x = conv_norm_act(features / (len(cfg.stages) + 1), x, last, 1, act=silu, eps=cfg.eps)
-    x = flatten(s / "flatten", global_avg_pool(s / "avgpool", s.net.record("features", x)))
-    x = linear(classifier / 1, identity(classifier / 0, x), -1)
-    return {"logits": s.net.record("classifier", x)}
+                x = inverted_residual(at, x, wide, out, stage.k, stride, act=silu, squeeze=squeeze, eps=cfg.eps)
+        x.named(features / i)
+    last = features / (len(cfg.stages) + 1)
+    x = conv_norm_act(last, x, cfg.last or 4 * x.shape[1], 1, act=silu, eps=cfg.eps).named(features)
+    return {"logits": linear(classifier / 1, x.mean((2, 3)), -1).named(classifier)}
 
 
+@module
 def _fused(s: Scope, x: Tensor, wide: int, out: int, k: int, stride: int, eps: float) -> Tensor:
     """The second paper's Fused-MBConv: k×k to `wide` channels, 1×1 to `out`; one k×k where nothing is widened."""
-    at = s / "block"
-    if wide == x.shape[1]:
-        y = conv_norm_act(at / 0, x, out, k, stride, act=silu, eps=eps)
-    else:
-        y = conv_norm_act(at / 0, x, wide, k, stride, act=silu, eps=eps)
-        y = conv_norm_act(at / 1, y, out, 1, act=None, eps=eps)
-    return shortcut(s, x, s.net.record(at.path, y), stride)
+    block, widened = s / "block", wide != x.shape[1]
+    y = conv_norm_act(block / 0, x, wide if widened else out, k, stride, act=silu, eps=eps)
+    if widened:
+        y = conv_norm_act(block / 1, y, out, 1, act=None, eps=eps)
+    y.named(block)
+    return x + y if stride == 1 and x.shape[1] == out else y

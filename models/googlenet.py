@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wtsnet.blocks.classifiers.imagenet import imagenet
-from wtsnet.blocks.classifiers.inception import basic_conv, half_normalized, leave_basic_conv
+from wtsnet.blocks.classifiers.inception import basic_conv, half_normalized
 from wtsnet.definition import model, option
-from wtsnet.ops import concat, flatten, global_avg_pool, identity, linear, max_pool
+from wtsnet.network import module
+from wtsnet.ops import cat, linear, max_pool2d
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,31 +45,29 @@ def googlenet(s: Scope, x: Tensor, cfg: GoogLeNet) -> Mapping[str, Tensor]:
     The input is normalized by ImageNet's mean and deviation. Published weights were trained on another normalization,
     to which the network turns it; `transform_input` off leaves that out, for weights trained without.
     """
-    for name in ("aux1", "aux2"):  # classifiers for training alone
-        leave_basic_conv(s / name / "conv")
-        s.leave(*(f"{name}.{fc}.{part}" for fc in ("fc1", "fc2") for part in ("weight", "bias")))
+    s.leave_modules("aux1", "aux2")  # classifiers for training alone
     if cfg.transform_input:
-        x = half_normalized(s, x)
-    x = basic_conv(s / "conv1", x, 64, 7, 2, 3)
-    x = max_pool(s / "maxpool1", x, 3, 2, ceil_mode=True)
-    x = basic_conv(s / "conv3", basic_conv(s / "conv2", x, 64), 192, 3, 1, 1)
-    x = max_pool(s / "maxpool2", x, 3, 2, ceil_mode=True)
+        x = half_normalized(x)
+    x = basic_conv(s / "conv1", x, 64, 7, stride=2, padding=3)
+    x = max_pool2d(x, 3, stride=2, ceil_mode=True)
+    x = basic_conv(s / "conv2", x, 64)
+    x = basic_conv(s / "conv3", x, 192, 3, padding=1)
+    x = max_pool2d(x, 3, stride=2, ceil_mode=True)
     for stage, modules in STAGES.items():
         for letter, widths in modules.items():
             x = _inception(s / f"inception{stage}{letter}", x, *widths)
         if stage != "5":
-            k = 3 if stage == "3" else 2
-            x = max_pool(s / f"maxpool{stage}", x, k, 2, ceil_mode=True)
-    x = flatten(s / "flatten", global_avg_pool(s / "avgpool", x))
-    return {"logits": linear(s / "fc", identity(s / "dropout", x), -1)}
+            x = max_pool2d(x, 3 if stage == "3" else 2, stride=2, ceil_mode=True)
+    return {"logits": linear(s / "fc", x.mean((2, 3)), -1)}
 
 
+@module
 def _inception(s: Scope, x: Tensor, one: int, less3: int, three: int, less5: int, five: int, pooled: int) -> Tensor:
     """The branch called 5×5 has 3×3 kernels: so have the published weights."""
     branches = [basic_conv(s / "branch1", x, one)]
     for name, less, out in (("branch2", less3, three), ("branch3", less5, five)):
-        y = basic_conv(s / name / 1, basic_conv(s / name / 0, x, less), out, 3, 1, 1)
-        branches.append(s.net.record(f"{s.path}.{name}", y))
-    y = max_pool(s / "branch4" / 0, x, 3, 1, 1, ceil_mode=True)
-    branches.append(s.net.record(f"{s.path}.branch4", basic_conv(s / "branch4" / 1, y, pooled)))
-    return concat(s, branches)
+        y = basic_conv(s / name / 0, x, less)
+        branches.append(basic_conv(s / name / 1, y, out, 3, padding=1).named(s / name))
+    y = max_pool2d(x, 3, stride=1, padding=1, ceil_mode=True)
+    branches.append(basic_conv(s / "branch4" / 1, y, pooled).named(s / "branch4"))
+    return cat(branches, 1)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from wtsnet.blocks.classifiers.imagenet import imagenet
 from wtsnet.blocks.classifiers.mobile import conv_norm_act
-from wtsnet.blocks.classifiers.timm_layers import basic_block, bottleneck, global_pool
+from wtsnet.blocks.classifiers.resnet import basic_block, bottleneck_block
 from wtsnet.definition import Image, model
-from wtsnet.ops import add, conv_bn, identity, linear, relu, upsample
+from wtsnet.network import module
+from wtsnet.ops import conv_bn, interpolate, linear, relu
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,24 +60,15 @@ def image(cfg: HRNet) -> Image:
 def hrnet(s: Scope, x: Tensor, cfg: HRNet) -> Mapping[str, Tensor]:
     """A stem, three stages of one branch more each, which exchange what they find, and a classifier."""
     for i in (1, 2):
-        x = relu(s / f"act{i}", conv_bn(s / f"conv{i}", s / f"bn{i}", x, 64, 3, 2, 1))
+        x = relu(conv_bn(s / f"conv{i}", s / f"bn{i}", x, 64, 3, stride=2, padding=1))
     depth, width = cfg.stem
     for i in range(depth):
-        x = bottleneck(s / "layer1" / i, x, width, 4 * width)
-    xs = [s.net.record((s / "layer1").path, x)]
+        x = bottleneck_block(s / "layer1" / i, x, width)
+    xs = [x.named(s / "layer1")]
     for i, count in enumerate(cfg.modules, 1):
-        at = s / f"stage{i + 1}"
         xs = _transition(s / f"transition{i}", xs, cfg.width)
-        for j in range(count):
-            xs = _module(at / j, xs, cfg.blocks)
-        _record_all(at, xs)
-    x = identity(s / "head_drop", global_pool(s / "global_pool", _joined(s, xs)))
-    return {"logits": linear(s / "classifier", x, -1)}
-
-
-def _record_all(s: Scope, xs: Sequence[Tensor]) -> None:
-    for i, x in enumerate(xs):
-        s.net.record(f"{s.path}[{i}]", x)
+        xs = _stage(s / f"stage{i + 1}", xs, count, cfg.blocks)
+    return {"logits": linear(s / "classifier", _joined(s, xs).mean((2, 3)), -1)}
 
 
 def _transition(s: Scope, xs: Sequence[Tensor], width: int) -> list[Tensor]:
@@ -84,56 +76,58 @@ def _transition(s: Scope, xs: Sequence[Tensor], width: int) -> list[Tensor]:
     made = []
     for i, x in enumerate(xs):
         out = width << i
-        made.append(x if x.shape[1] == out else conv_norm_act(s / i, x, out, 3))
-    at = s / len(xs)
-    made.append(s.net.record(at.path, conv_norm_act(at / 0, xs[-1], width << len(xs), 3, 2)))
-    return made
+        made.append(x if x.shape[1] == out else conv_norm_act(s / i, x, out))
+    last = s / len(xs)
+    return [*made, conv_norm_act(last / 0, xs[-1], width << len(xs), stride=2).named(last)]
 
 
+@module
+def _stage(s: Scope, xs: list[Tensor], count: int, blocks: int) -> list[Tensor]:
+    for i in range(count):
+        xs = _module(s / i, xs, blocks)
+    return xs
+
+
+@module
 def _module(s: Scope, xs: Sequence[Tensor], blocks: int) -> list[Tensor]:
     """Residual blocks in each branch, then in each the sum of all, brought to its size and channels: figure 3."""
-    ys = []
-    for i, x in enumerate(xs):
-        at = s / "branches" / i
-        for j in range(blocks):
-            x = basic_block(at / j, x, x.shape[1])
-        ys.append(s.net.record(at.path, x))
+    ys = [_branch(s / "branches" / i, x, blocks) for i, x in enumerate(xs)]
     fused = []
-    for i in range(len(ys)):
-        at = s / "fuse_layers" / i
-        total, *others = [_brought(at / j, y, j, i, ys[i].shape[1]) for j, y in enumerate(ys)]
-        for j, other in enumerate(others, 1):
-            total = add(at, total, other, suffix=f"sum{j}")
-        fused.append(relu(s / "fuse_act", total))
-    _record_all(s, fused)
+    for i, y in enumerate(ys):
+        total, *others = (_brought(s / "fuse_layers" / i / j, x, j, i, y.shape[1]) for j, x in enumerate(ys))
+        for other in others:
+            total = total + other
+        fused.append(relu(total))
     return fused
+
+
+@module
+def _branch(s: Scope, x: Tensor, blocks: int) -> Tensor:
+    for i in range(blocks):
+        x = basic_block(s / i, x, x.shape[1])
+    return x
 
 
 def _brought(s: Scope, x: Tensor, source: int, target: int, out: int) -> Tensor:
     """`x` of branch `source` as one of `target`, with `out` channels."""
-    if source == target:
-        return identity(s, x)
     if source > target:
-        x = upsample(s / 2, conv_bn(s / 0, s / 1, x, out, 1), 2 ** (source - target))
-        return s.net.record(s.path, x)
-    steps = target - source
-    for i in range(steps):
+        return interpolate(conv_bn(s / 0, s / 1, x, out, 1), scale_factor=2 ** (source - target)).named(s)
+    for i in range(steps := target - source):
         last = i == steps - 1
-        x = conv_norm_act(s / i, x, out if last else x.shape[1], 3, 2, act=None if last else relu)
-    return s.net.record(s.path, x)
+        x = conv_norm_act(s / i, x, out if last else x.shape[1], stride=2, act=None if last else relu)
+    return x if source == target else x.named(s)
 
 
 def _joined(s: Scope, xs: Sequence[Tensor]) -> Tensor:
     """All branches as one of the coarsest size: from the finest on, each is widened and added to the next."""
-    total = _widened(s / "incre_modules" / 0, xs[0], 32)
-    for i, x in enumerate(xs[1:], 1):
-        at, down = s / "incre_modules" / i, s / "downsamp_modules" / (i - 1)
-        x = _widened(at, x, 32 << i)
-        total = relu(down / 2, conv_bn(down / 0, down / 1, total, x.shape[1], 3, 2, 1, bias=True))
-        total = add(at, x, total, suffix="sum")
-    at = s / "final_layer"
-    return s.net.record(at.path, relu(at / 2, conv_bn(at / 0, at / 1, total, 2048, 1, bias=True)))
+    wider = s / "incre_modules"
+    total, *others = (bottleneck_block(wider / i / 0, x, 32 << i).named(wider / i) for i, x in enumerate(xs))
+    for i, x in enumerate(others):
+        total = x + _conv(s / "downsamp_modules" / i, total, x.shape[1], 3, stride=2)
+    return _conv(s / "final_layer", total, 2048, 1)
 
 
-def _widened(s: Scope, x: Tensor, width: int) -> Tensor:
-    return s.net.record(s.path, bottleneck(s / 0, x, width, 4 * width))
+@module
+def _conv(s: Scope, x: Tensor, out: int, k: int, stride: int = 1) -> Tensor:
+    """A convolution `0` with a bias, batch norm `1`, ReLU."""
+    return relu(conv_bn(s / 0, s / 1, x, out, k, stride, padding=k // 2, bias=True))

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wtsnet.blocks.classifiers.imagenet import imagenet
-from wtsnet.blocks.classifiers.inception import basic_conv, half_normalized, leave_basic_conv
+from wtsnet.blocks.classifiers.inception import basic_conv, half_normalized
 from wtsnet.definition import model, option
-from wtsnet.ops import avg_pool, concat, flatten, global_avg_pool, identity, linear, max_pool
+from wtsnet.network import module
+from wtsnet.ops import avg_pool2d, cat, linear, max_pool2d
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,18 +39,16 @@ def inception_v3(s: Scope, x: Tensor, cfg: InceptionV3) -> Mapping[str, Tensor]:
     The input is normalized by ImageNet's mean and deviation. Published weights were trained on another normalization,
     to which the network turns it; `transform_input` off leaves that out, for weights trained without.
     """
-    for name in ("conv0", "conv1"):  # a classifier for training alone
-        leave_basic_conv(s / "AuxLogits" / name)
-    s.leave("AuxLogits.fc.weight", "AuxLogits.fc.bias")
+    s.leave_modules("AuxLogits")  # a classifier for training alone
     if cfg.transform_input:
-        x = half_normalized(s, x)
-    x = basic_conv(s / "Conv2d_1a_3x3", x, 32, 3, 2)
+        x = half_normalized(x)
+    x = basic_conv(s / "Conv2d_1a_3x3", x, 32, 3, stride=2)
     x = basic_conv(s / "Conv2d_2a_3x3", x, 32, 3)
-    x = basic_conv(s / "Conv2d_2b_3x3", x, 64, 3, 1, 1)
-    x = max_pool(s / "maxpool1", x, 3, 2)
+    x = basic_conv(s / "Conv2d_2b_3x3", x, 64, 3, padding=1)
+    x = max_pool2d(x, 3, stride=2)
     x = basic_conv(s / "Conv2d_3b_1x1", x, 80)
     x = basic_conv(s / "Conv2d_4a_3x3", x, 192, 3)
-    x = max_pool(s / "maxpool2", x, 3, 2)
+    x = max_pool2d(x, 3, stride=2)
     for letter, pooled in (("b", 32), ("c", 64), ("d", 64)):
         x = _fine(s / f"Mixed_5{letter}", x, pooled)
     x = _fine_to_middle(s / "Mixed_6a", x)
@@ -58,66 +57,69 @@ def inception_v3(s: Scope, x: Tensor, cfg: InceptionV3) -> Mapping[str, Tensor]:
     x = _middle_to_coarse(s / "Mixed_7a", x)
     for letter in "bc":
         x = _coarse(s / f"Mixed_7{letter}", x)
-    x = flatten(s / "flatten", identity(s / "dropout", global_avg_pool(s / "avgpool", x)))
-    return {"logits": linear(s / "fc", x, -1)}
+    return {"logits": linear(s / "fc", x.mean((2, 3)), -1)}
 
 
 def _conv(s: Scope, x: Tensor, out: int, k: int | tuple[int, int] = 1) -> Tensor:
     """A convolution that keeps the size."""
-    return basic_conv(s, x, out, k, 1, k // 2 if isinstance(k, int) else (k[0] // 2, k[1] // 2))
+    return basic_conv(s, x, out, k, padding="same")
 
 
 def _pooled(s: Scope, x: Tensor, out: int) -> Tensor:
-    return _conv(s / "branch_pool", avg_pool(s / "pool", x, 3, 1, 1), out)
+    return _conv(s / "branch_pool", avg_pool2d(x, 3, stride=1, padding=1), out)
 
 
+@module
 def _fine(s: Scope, x: Tensor, pooled: int) -> Tensor:
     """Figure 5 of the paper, 5×5 kernels in the second branch."""
     one = _conv(s / "branch1x1", x, 64)
     five = _conv(s / "branch5x5_2", _conv(s / "branch5x5_1", x, 48), 64, 5)
     double = _conv(s / "branch3x3dbl_2", _conv(s / "branch3x3dbl_1", x, 64), 96, 3)
     double = _conv(s / "branch3x3dbl_3", double, 96, 3)
-    return concat(s, [one, five, double, _pooled(s, x, pooled)])
+    return cat((one, five, double, _pooled(s, x, pooled)), 1)
 
 
+@module
 def _fine_to_middle(s: Scope, x: Tensor) -> Tensor:
     """Figure 10: half the size."""
-    three = basic_conv(s / "branch3x3", x, 384, 3, 2)
+    three = basic_conv(s / "branch3x3", x, 384, 3, stride=2)
     double = _conv(s / "branch3x3dbl_2", _conv(s / "branch3x3dbl_1", x, 64), 96, 3)
-    double = basic_conv(s / "branch3x3dbl_3", double, 96, 3, 2)
-    return concat(s, [three, double, max_pool(s / "pool", x, 3, 2)])
+    double = basic_conv(s / "branch3x3dbl_3", double, 96, 3, stride=2)
+    return cat((three, double, max_pool2d(x, 3, stride=2)), 1)
 
 
+@module
 def _middle(s: Scope, x: Tensor, width: int) -> Tensor:
     """Figure 6: a 7×7 kernel as a row and a column."""
     one = _conv(s / "branch1x1", x, 192)
-    seven, double = x, x
-    for i, (out, k) in enumerate(((width, POINT), (width, ROW), (192, COLUMN))):
-        seven = _conv(s / f"branch7x7_{i + 1}", seven, out, k)
-    for i, (out, k) in enumerate(((width, POINT), (width, COLUMN), (width, ROW), (width, COLUMN), (192, ROW))):
-        double = _conv(s / f"branch7x7dbl_{i + 1}", double, out, k)
-    return concat(s, [one, seven, double, _pooled(s, x, 192)])
+    seven = double = x
+    for i, (out, k) in enumerate(((width, POINT), (width, ROW), (192, COLUMN)), 1):
+        seven = _conv(s / f"branch7x7_{i}", seven, out, k)
+    for i, (out, k) in enumerate(((width, POINT), (width, COLUMN), (width, ROW), (width, COLUMN), (192, ROW)), 1):
+        double = _conv(s / f"branch7x7dbl_{i}", double, out, k)
+    return cat((one, seven, double, _pooled(s, x, 192)), 1)
 
 
+@module
 def _middle_to_coarse(s: Scope, x: Tensor) -> Tensor:
     """Half the size again."""
-    three = basic_conv(s / "branch3x3_2", _conv(s / "branch3x3_1", x, 192), 320, 3, 2)
+    three = basic_conv(s / "branch3x3_2", _conv(s / "branch3x3_1", x, 192), 320, 3, stride=2)
     seven = x
-    for i, k in enumerate((POINT, ROW, COLUMN)):
-        seven = _conv(s / f"branch7x7x3_{i + 1}", seven, 192, k)
-    seven = basic_conv(s / "branch7x7x3_4", seven, 192, 3, 2)
-    return concat(s, [three, seven, max_pool(s / "pool", x, 3, 2)])
+    for i, k in enumerate((POINT, ROW, COLUMN), 1):
+        seven = _conv(s / f"branch7x7x3_{i}", seven, 192, k)
+    seven = basic_conv(s / "branch7x7x3_4", seven, 192, 3, stride=2)
+    return cat((three, seven, max_pool2d(x, 3, stride=2)), 1)
 
 
+@module
 def _coarse(s: Scope, x: Tensor) -> Tensor:
     """Figure 7: a row and a column side by side."""
     one = _conv(s / "branch1x1", x, 320)
     three = _spread(s, "branch3x3_2", _conv(s / "branch3x3_1", x, 384))
     double = _conv(s / "branch3x3dbl_2", _conv(s / "branch3x3dbl_1", x, 448), 384, 3)
     double = _spread(s, "branch3x3dbl_3", double)
-    return concat(s, [one, three, double, _pooled(s, x, 192)])
+    return cat((one, three, double, _pooled(s, x, 192)), 1)
 
 
 def _spread(s: Scope, name: str, x: Tensor) -> Tensor:
-    sides = [_conv(s / f"{name}a", x, 384, (1, 3)), _conv(s / f"{name}b", x, 384, (3, 1))]
-    return concat(s, sides, suffix=name)
+    return cat((_conv(s / f"{name}a", x, 384, (1, 3)), _conv(s / f"{name}b", x, 384, (3, 1))), 1)

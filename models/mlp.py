@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from wtsnet.definition import Image, model, option
 from wtsnet.errors import ModelError, nearest
-from wtsnet.ops import ACTIVATIONS, batch_norm, flatten, identity, linear
+from wtsnet.ops import ACTIVATIONS, batch_norm, linear
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from wtsnet.network import Scope, Tensor, Weights
 
@@ -55,37 +55,14 @@ def image(cfg: MLP) -> Image:
 
 @model("mlp", image=image, task="classify", upstream="torchvision.ops", variants={"mlp": MLP()})
 def mlp(s: Scope, x: Tensor, cfg: MLP) -> Mapping[str, Tensor]:
-    """Linear layers, each followed by its batch norm, if it has one, and but for the last by the activation.
-
-    In a Sequential, whose paths are numbers, the activation comes right behind, and then dropout up to the next layer;
-    elsewhere it is taken to be one module that is called again and again.
-    """
-    first, *rest = cfg.layers
-    x = flatten(s / 0 if first == "1" else s / "flatten", x)
+    """Linear layers, each followed by its batch norm, if it has one, and but for the last by the activation."""
+    x = x.flatten(1)
     if x.shape[1] != cfg.features:
-        raise s.error(f"input: found {x.shape[1]} values, expected the {cfg.features} that {first}.weight takes")
-    for path, following in zip(cfg.layers, [*rest, ""], strict=True):
-        layer = _down(s, path)
+        wanted = f"the {cfg.features} that {cfg.layers[0]}.weight takes"
+        raise s.error(f"input: found {x.shape[1]} values, expected {wanted}")
+    for path, following in zip(cfg.layers, (*cfg.layers[1:], None), strict=True):
+        layer = s / path
         x = batch_norm(layer, x) if layer.has("running_mean") else linear(layer, x, -1)
-        if not following:
-            break
-        if not _down(s, following).has("running_mean"):
-            behind = list(_between(path, following))
-            x = ACTIVATIONS[cfg.activation](_down(s, behind[0] if behind else cfg.activation.lower()), x)
-            for dropout in behind[1:]:
-                x = identity(_down(s, dropout), x)
+        if following and not (s / following).has("running_mean"):
+            x = ACTIVATIONS[cfg.activation](x)
     return {"logits": x}
-
-
-def _down(s: Scope, path: str) -> Scope:
-    for part in path.split("."):
-        s = s / part
-    return s
-
-
-def _between(path: str, following: str) -> Iterator[str]:
-    """The paths between two of one Sequential: of 0 and 3 these are 1 and 2."""
-    parent, _, first = path.rpartition(".")
-    other, _, last = following.rpartition(".")
-    if parent == other and first.isdigit() and last.isdigit():
-        yield from (f"{parent}.{number}" if parent else str(number) for number in range(int(first) + 1, int(last)))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING
 
 from wtsnet.blocks.classifiers.imagenet import imagenet
-from wtsnet.blocks.classifiers.mobile import conv_norm_act, shortcut
+from wtsnet.blocks.classifiers.mobile import conv_norm_act
 from wtsnet.definition import model
-from wtsnet.ops import conv_bn, identity, linear, mean, relu6
+from wtsnet.network import module
+from wtsnet.ops import conv_bn, linear, relu6
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,23 +31,22 @@ GROUPS = (
 @model("mobilenet_v2", image=imagenet(resize=232), task="classify", upstream="torchvision")
 def mobilenet_v2(s: Scope, x: Tensor) -> Mapping[str, Tensor]:
     """A stem, seventeen inverted residuals, one more convolution and a linear classifier."""
-    features = s / "features"
-    x = conv_norm_act(features / 0, x, 32, 3, 2, act=relu6)
-    i = 1
+    features, classifier = s / "features", s / "classifier"
+    step = (features / i for i in count())
+    x = conv_norm_act(next(step), x, 32, 3, 2, act=relu6)
     for expansion, out, depth, stride in GROUPS:
         for j in range(depth):
-            x = _residual(features / i, x, expansion, out, 1 if j else stride)
-            i += 1
-    x = s.net.record("features", conv_norm_act(features / i, x, 1280, 1, act=relu6))
-    x = identity(s / "classifier" / 0, mean(s / "mean", x, (2, 3)))
-    return {"logits": s.net.record("classifier", linear(s / "classifier" / 1, x, -1))}
+            x = _residual(next(step), x, expansion, out, 1 if j else stride)
+    x = conv_norm_act(next(step), x, 1280, 1, act=relu6).named(features)
+    return {"logits": linear(classifier / 1, x.mean((2, 3)), -1).named(classifier)}
 
 
+@module
 def _residual(s: Scope, x: Tensor, expansion: int, out: int, stride: int) -> Tensor:
-    at, wide, i = s / "conv", x.shape[1] * expansion, 0
-    y = x
+    wide, y = x.shape[1] * expansion, x
+    step = (s / "conv" / i for i in count())
     if expansion != 1:
-        y, i = conv_norm_act(at / 0, y, wide, 1, act=relu6), 1
-    y = conv_norm_act(at / i, y, wide, 3, stride, wide, act=relu6)
-    y = s.net.record(at.path, conv_bn(at / (i + 1), at / (i + 2), y, out, 1))
-    return shortcut(s, x, y, stride)
+        y = conv_norm_act(next(step), y, wide, 1, act=relu6)
+    y = conv_norm_act(next(step), y, wide, 3, stride, groups=wide, act=relu6)
+    y = conv_bn(next(step), next(step), y, out, 1).named(s / "conv")
+    return x + y if stride == 1 and x.shape[1] == out else y

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from wtsnet.blocks.classifiers.imagenet import imagenet
 from wtsnet.blocks.classifiers.mobile import conv_norm_act, inverted_residual, squeeze_excitation
 from wtsnet.definition import Image, model
-from wtsnet.ops import flatten, global_avg_pool, hardsigmoid, hardswish, identity, linear, relu
+from wtsnet.ops import hardsigmoid, hardswish, linear, relu
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,20 +68,15 @@ def image(cfg: MobileNetV3) -> Image:
     return imagenet(resize=cfg.resize)
 
 
-def _squeeze(s: Scope, x: Tensor) -> Tensor:
-    return squeeze_excitation(s, x, gate=hardsigmoid)
-
-
 @model("mobilenet_v3", image=image, task="classify", upstream="torchvision", variants=MOBILENETS)
 def mobilenet_v3(s: Scope, x: Tensor, cfg: MobileNetV3) -> Mapping[str, Tensor]:
     """A stem, inverted residuals, one more convolution and a classifier of two linear layers."""
     features, classifier = s / "features", s / "classifier"
     x = conv_norm_act(features / 0, x, 16, 3, 2, act=hardswish, eps=EPS)
     for i, (k, wide, out, squeezed, act, stride) in enumerate(cfg.rows, 1):
-        squeeze = _squeeze if squeezed else None
+        squeeze = partial(squeeze_excitation, gate=hardsigmoid) if squeezed else None
         x = inverted_residual(features / i, x, wide, out, k, stride, act=act, squeeze=squeeze, eps=EPS)
     last = features / (len(cfg.rows) + 1)
-    x = s.net.record("features", conv_norm_act(last, x, 6 * x.shape[1], 1, act=hardswish, eps=EPS))
-    x = flatten(s / "flatten", global_avg_pool(s / "avgpool", x))
-    x = identity(classifier / 2, hardswish(classifier / 1, linear(classifier / 0, x, -1)))
-    return {"logits": s.net.record("classifier", linear(classifier / 3, x, -1))}
+    x = conv_norm_act(last, x, 6 * x.shape[1], 1, act=hardswish, eps=EPS).named(features)
+    x = hardswish(linear(classifier / 0, x.mean((2, 3)), -1))
+    return {"logits": linear(classifier / 3, x, -1).named(classifier)}

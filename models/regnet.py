@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from wtsnet.blocks.classifiers.imagenet import imagenet
 from wtsnet.blocks.classifiers.mobile import conv_norm_act, squeeze_excitation
 from wtsnet.definition import model
-from wtsnet.ops import flatten, global_avg_pool, linear, relu
+from wtsnet.network import module
+from wtsnet.ops import linear, relu
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,19 +61,18 @@ def regnet(s: Scope, x: Tensor, cfg: RegNet) -> Mapping[str, Tensor]:
         stage = trunk / f"block{i}"
         for j in range(depth):
             x = _block(stage / f"block{i}-{j}", x, width, 1 if j else 2, cfg)
-        s.net.record(stage.path, x)
-    s.net.record(trunk.path, x)
-    x = flatten(s / "flatten", global_avg_pool(s / "avgpool", x))
-    return {"logits": linear(s / "fc", x, -1)}
+        x.named(stage)
+    return {"logits": linear(s / "fc", x.named(trunk).mean((2, 3)), -1)}
 
 
+@module
 def _block(s: Scope, x: Tensor, width: int, stride: int, cfg: RegNet) -> Tensor:
     f = s / "f"
     y = conv_norm_act(f / "a", x, width, 1)
-    y = conv_norm_act(f / "b", y, width, 3, stride, width // min(cfg.group, width))
+    y = conv_norm_act(f / "b", y, width, 3, stride, groups=width // min(cfg.group, width))
     if cfg.squeeze:
         y = squeeze_excitation(f / "se", y)
-    y = s.net.record(f.path, conv_norm_act(f / "c", y, width, 1, act=None))
+    y = conv_norm_act(f / "c", y, width, 1, act=None).named(f)
     if stride != 1 or x.shape[1] != width:
         x = conv_norm_act(s / "proj", x, width, 1, stride, act=None)
-    return s.net.record(s.path, relu(s / "activation", x + y))
+    return relu(x + y)

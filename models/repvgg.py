@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wtsnet.blocks.classifiers.imagenet import imagenet
-from wtsnet.blocks.classifiers.timm_layers import conv_norm_act, global_pool, norm_act
 from wtsnet.blocks.yolo.rep import folded, one_conv
 from wtsnet.definition import model
-from wtsnet.ops import add, conv, identity, linear, relu
+from wtsnet.network import module
+from wtsnet.ops import batch_norm, conv2d, conv_bn, linear, relu
 from wtsnet.ops.norm import affine_of_batch_norm
 
 if TYPE_CHECKING:
@@ -58,21 +58,18 @@ def repvgg(s: Scope, x: Tensor, cfg: RepVGG) -> Mapping[str, Tensor]:
         at = s / "stages" / stage
         for i in range(depth):
             x = _block(at / i, x, width, 1 if i else 2, cfg.groups if i % 2 else 1)
-        s.net.record(at.path, x)
-    x = identity(s / "final_conv", s.net.record((s / "stages").path, x))
-    head = s / "head"
-    x = identity(head / "drop", global_pool(head / "global_pool", x))
-    return {"logits": s.net.record(head.path, identity(head / "flatten", linear(head / "fc", x, -1)))}
+        x.named(at)
+    x = x.named(s / "stages").mean((2, 3))
+    return {"logits": linear(s / "head" / "fc", x, -1).named(s / "head")}
 
 
+@module
 def _block(s: Scope, x: Tensor, out: int, stride: int, groups: int = 1) -> Tensor:
     """The sum of a 3×3 convolution, a 1×1 one and, where size and channels stay, the input, each with a batch norm
     (figure 4), before a ReLU."""
     if s.has("reparam_conv.weight") or s.has("reparam_conv.bias"):
-        x = identity(s / "attn", conv(s / "reparam_conv", x, out, 3, stride, 1, groups=groups))
-    else:
-        x = (_in_one if s.net.fold_bn else _as_trained)(s, x, out, stride, groups)
-    return s.net.record(s.path, relu(s / "act", x))
+        return relu(conv2d(s / "reparam_conv", x, out, 3, stride, padding=1, groups=groups))
+    return relu((_in_one if s.net.fold_bn else _as_trained)(s, x, out, stride, groups))
 
 
 def _in_one(s: Scope, x: Tensor, out: int, stride: int, groups: int) -> Tensor:
@@ -85,8 +82,10 @@ def _in_one(s: Scope, x: Tensor, out: int, stride: int, groups: int) -> Tensor:
 
 
 def _as_trained(s: Scope, x: Tensor, out: int, stride: int, groups: int) -> Tensor:
-    y = conv_norm_act(s / "conv_1x1", x, out, 1, stride, 0, groups, act=identity)
-    z = conv_norm_act(s / "conv_kxk", x, out, 3, stride, 1, groups, act=identity)
+    one, three = (
+        conv_bn(at / "conv", at / "bn", x, out, k, stride, padding=k // 2, groups=groups).named(at)
+        for at, k in ((s / "conv_1x1", 1), (s / "conv_kxk", 3))
+    )
     if stride != 1 or x.shape[1] != out:
-        return add(s / "attn", y, z)
-    return add(s / "attn", add(s / "drop_path", y, z), norm_act(s / "identity", x, identity))
+        return one + three
+    return one + three + batch_norm(s / "identity", x)

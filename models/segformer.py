@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING
 
 from wtsnet.blocks.classifiers.imagenet import MEAN, STD
 from wtsnet.blocks.transformers.names import as_stored
-from wtsnet.blocks.transformers.tokens import attention, to_map, to_tokens
+from wtsnet.blocks.transformers.tokens import attention
 from wtsnet.definition import Image, model, option
 from wtsnet.errors import ModelError
-from wtsnet.ops import argmax, concat, conv, conv_bn, gelu, identity, layer_norm, linear, relu, upsample
+from wtsnet.network import module
+from wtsnet.ops import cat, conv2d, conv_bn, gelu, interpolate, layer_norm, linear, relu
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wtsnet.network import Dim, Scope, Tensor, Weights
+
+    Size = tuple[int | Dim, ...]  # height and width of the map that tokens lie on
 
 HEADS = ("raw", "decoded", "classes")
 
@@ -83,58 +86,57 @@ def segformer(s: Scope, x: Tensor, cfg: SegFormer) -> Mapping[str, Tensor]:
     s.net.facts["decode"] = {"kind": "semantic", "head": cfg.head, "classes": logits.shape[1]}
     if cfg.head != "classes":
         return {"logits": logits}
-    return {"classes": argmax(s, upsample(s, logits, size=size, mode="bilinear", suffix="scaled"), 1, suffix="classes")}
+    return {"classes": interpolate(logits, size, mode="bilinear").argmax(1)}
 
 
+@module
 def _stage(s: Scope, x: Tensor, index: int, cfg: SegFormer) -> Tensor:
     """Patches that overlap, and blocks over them: (N, C, H, W) to a map of half its size, a quarter in the first."""
-    embeddings, width = s / "patch_embeddings", cfg.widths[index]
+    patches = s / "patch_embeddings"
     kernel, stride = (3, 2) if index else (7, 4)
-    x = conv(embeddings / "proj", x, width, kernel, stride, kernel // 2)
-    height, across = x.dims[2:]
-    x = layer_norm(embeddings / "layer_norm", to_tokens(embeddings, x))
-    s.net.record(f"{embeddings.path}[0]", x)  # the module returns (tokens, height, width)
+    x = conv2d(patches / "proj", x, cfg.widths[index], kernel, stride=stride, padding=kernel // 2)
+    size = x.dims[2:]
+    x = layer_norm(patches / "layer_norm", x.flatten(2).transpose(1, 2))
+    x.named(patches[0])  # the module gives the size, too
     for i in range(cfg.depths[index]):
-        x = _block(s / "blocks" / i, x, height, across, index)
-    return s.net.record(s.path, to_map(s, layer_norm(s / "layer_norm", x), height, across))
+        x = _block(s / "blocks" / i, x, size, index)
+    return layer_norm(s / "layer_norm", x).transpose(1, 2).unflatten(2, size)
 
 
-def _block(s: Scope, x: Tensor, height: int | Dim, width: int | Dim, stage: int) -> Tensor:
+@module
+def _block(s: Scope, x: Tensor, size: Size, stage: int) -> Tensor:
     y = keys = layer_norm(s / "layernorm_before", x)
     if (side := REDUCTIONS[stage]) > 1:
-        keys = _reduced(s / "attention" / "sequence_reduction", y, height, width, side)
-    y = identity(s / "hidden_dropout", attention(s / "attention", y, keys, keys, ATTENTION_HEADS[stage]))
-    x = identity(s / "drop_path", y) + x
-    y = _mixed(s / "mlp", layer_norm(s / "layernorm_after", x), height, width)
-    return s.net.record(s.path, identity(s / "drop_path", y) + x)
+        keys = _reduced(s / "attention" / "sequence_reduction", y, size, side)
+    x = x + attention(s / "attention", y, keys, keys, ATTENTION_HEADS[stage])
+    return x + _mixed(s / "mlp", layer_norm(s / "layernorm_after", x), size)
 
 
-def _reduced(s: Scope, x: Tensor, height: int | Dim, width: int | Dim, side: int) -> Tensor:
+@module
+def _reduced(s: Scope, x: Tensor, size: Size, side: int) -> Tensor:
     """One token for each square of `side` tokens."""
-    y = conv(s / "sequence_reduction", to_map(s, x, height, width), x.shape[2], side, side)
-    return s.net.record(s.path, layer_norm(s / "layer_norm", to_tokens(s, y)))
+    y = conv2d(s / "sequence_reduction", x.transpose(1, 2).unflatten(2, size), x.shape[2], side, stride=side)
+    return layer_norm(s / "layer_norm", y.flatten(2).transpose(1, 2))
 
 
-def _mixed(s: Scope, x: Tensor, height: int | Dim, width: int | Dim) -> Tensor:
+@module
+def _mixed(s: Scope, x: Tensor, size: Size) -> Tensor:
     """Two linear layers with a depthwise convolution between them, which tells tokens where they are."""
     hidden = 4 * x.shape[2]
-    depthwise = s / "dwconv"
-    y = to_map(depthwise, linear(s / "fc1", x, hidden), height, width)
-    y = conv(depthwise / "dwconv", y, hidden, 3, 1, 1, groups=hidden)
-    y = gelu(s / "activation_fn", to_tokens(depthwise, y, suffix=""))
-    y = linear(s / "fc2", identity(s / "dropout", y), x.shape[2])
-    return s.net.record(s.path, identity(s / "dropout", y))
+    y = linear(s / "fc1", x, hidden).transpose(1, 2).unflatten(2, size)
+    y = conv2d(s / "dwconv" / "dwconv", y, hidden, 3, padding=1, groups=hidden)
+    y = y.flatten(2).transpose(1, 2).named(s / "dwconv")
+    return linear(s / "fc2", gelu(y), x.shape[2])
 
 
+@module
 def _decoder(s: Scope, maps: list[Tensor], width: int) -> Tensor:
     """All maps in the first one's size, the last first; one convolution over them, and the classifier."""
-    height, across = maps[0].dims[2:]
     scaled = []
     for i, x in enumerate(maps):
         projection = s / "linear_projections" / i
-        y = linear(projection / "proj", to_tokens(projection, x), width)
-        y = to_map(projection, s.net.record(projection.path, y), x.dims[2], x.dims[3])
-        scaled.append(upsample(projection, y, size=(height, across), mode="bilinear", suffix="scaled"))
-    x = conv_bn(s / "linear_fuse", s / "batch_norm", concat(s, scaled[::-1], suffix="maps"), width, 1)
-    x = identity(s / "dropout", relu(s / "activation", x))
-    return s.net.record(s.path, conv(s / "classifier", x, -1, 1))
+        y = linear(projection / "proj", x.flatten(2).transpose(1, 2), width).named(projection)
+        y = y.transpose(1, 2).unflatten(2, x.dims[2:])
+        scaled.append(interpolate(y, maps[0].dims[2:], mode="bilinear"))
+    x = relu(conv_bn(s / "linear_fuse", s / "batch_norm", cat(scaled[::-1], 1), width, 1))
+    return conv2d(s / "classifier", x, -1, 1)

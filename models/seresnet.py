@@ -6,16 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wtsnet.blocks.classifiers.imagenet import imagenet
-from wtsnet.blocks.classifiers.timm_layers import bottleneck, global_pool, squeeze_excite
+from wtsnet.blocks.classifiers.resnet import resnet_stages
 from wtsnet.definition import Image, model
-from wtsnet.ops import conv_bn, linear, max_pool, relu
+from wtsnet.ops import linear
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wtsnet.network import Scope, Tensor
-
-DEPTHS = (3, 4, 6, 3)
 
 
 @dataclass(frozen=True)
@@ -38,13 +36,5 @@ def image(cfg: SEResNet) -> Image:
 @model("seresnet", image=image, task="classify", upstream="timm", variants=SERESNETS)
 def seresnet(s: Scope, x: Tensor, cfg: SEResNet) -> Mapping[str, Tensor]:
     """A stem, four stages of bottlenecks that double the channels, and a linear classifier."""
-    x = relu(s / "act1", conv_bn(s / "conv1", s / "bn1", x, 64, 7, 2, 3))
-    x = max_pool(s / "maxpool", x, 3, 2, 1)
-    for stage, depth in enumerate(DEPTHS):
-        at, channels = s / f"layer{stage + 1}", 64 << stage
-        width = channels * cfg.width * cfg.groups // 64
-        for i in range(depth):
-            stride = 2 if stage and not i else 1
-            x = bottleneck(at / i, x, width, 4 * channels, stride, cfg.groups, squeeze_excite)
-        s.net.record(at.path, x)
-    return {"logits": linear(s / "fc", global_pool(s / "global_pool", x), -1)}
+    x = resnet_stages(s, x, (3, 4, 6, 3), groups=cfg.groups, width=cfg.width, squeeze=True)[-1]
+    return {"logits": linear(s / "fc", x.mean((2, 3)), -1)}

@@ -9,7 +9,8 @@ from wtsnet.blocks.classifiers.imagenet import imagenet
 from wtsnet.blocks.transformers.tokens import feed_forward
 from wtsnet.blocks.transformers.windows import window_attention
 from wtsnet.definition import Image, model
-from wtsnet.ops import concat, conv, cut, flatten, global_avg_pool, identity, layer_norm, linear, pad, permute
+from wtsnet.network import module
+from wtsnet.ops import cat, conv2d, layer_norm, linear, pad
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,43 +59,36 @@ def swin(s: Scope, x: Tensor, cfg: Swin) -> Mapping[str, Tensor]:
     if -1 in x.shape[2:]:
         raise s.error(f"input: found dynamic sizes {x.shape}, expected fixed ones: they decide how windows lie")
     features = s / "features"
-    stem = features / 0
-    x = permute(stem / 1, conv(stem / 0, x, cfg.width, 4, 4), (0, 2, 3, 1))
-    x = s.net.record(stem.path, layer_norm(stem / 2, x))
+    x = conv2d(features / 0 / 0, x, cfg.width, 4, stride=4).permute(0, 2, 3, 1)
+    x = layer_norm(features / 0 / 2, x).named(features / 0)
     for stage, depth in enumerate(cfg.depths):
         if stage:
             x = _merging(features / (2 * stage), x, cfg.v2)
         blocks = features / (2 * stage + 1)
         for i in range(depth):
             x = _block(blocks / i, x, cfg.heads << stage, i % 2 == 1, cfg)
-        s.net.record(blocks.path, x)
-    s.net.record(features.path, x)
-    x = permute(s / "permute", layer_norm(s / "norm", x), (0, 3, 1, 2))
-    return {"logits": linear(s / "head", flatten(s / "flatten", global_avg_pool(s / "avgpool", x)), -1)}
+        x.named(blocks)
+    x = layer_norm(s / "norm", x.named(features))
+    return {"logits": linear(s / "head", x.mean((1, 2)), -1)}
 
 
+@module
 def _block(s: Scope, x: Tensor, heads: int, shifted: bool, cfg: Swin) -> Tensor:
     """Attention and a small network, each added to its input: the norms are before them, in version 2 behind."""
     if cfg.v2:
-        y = layer_norm(s / "norm1", window_attention(s / "attn", x, heads, cfg.window, shifted, cosine=True))
-        x = x + identity(s / "stochastic_depth", y)
-        y = layer_norm(s / "norm2", feed_forward(s / "mlp", x))
-    else:
-        y = layer_norm(s / "norm1", x)
-        y = window_attention(s / "attn", y, heads, cfg.window, shifted, cosine=False)
-        x = x + identity(s / "stochastic_depth", y)
-        y = feed_forward(s / "mlp", layer_norm(s / "norm2", x))
-    return s.net.record(s.path, x + identity(s / "stochastic_depth", y))
+        y = window_attention(s / "attn", x, heads, cfg.window, shifted=shifted, cosine=True)
+        x = x + layer_norm(s / "norm1", y)
+        return x + layer_norm(s / "norm2", feed_forward(s / "mlp", x))
+    x = x + window_attention(s / "attn", layer_norm(s / "norm1", x), heads, cfg.window, shifted=shifted)
+    return x + feed_forward(s / "mlp", layer_norm(s / "norm2", x))
 
 
+@module
 def _merging(s: Scope, x: Tensor, v2: bool) -> Tensor:
     """Each 2×2 pixels become one of twice the channels; an odd side gets zeros at its end."""
-    _, height, width, channels = x.shape
-    if height % 2 or width % 2:
-        x = pad(s, x, (0, 0, 0, width % 2, 0, height % 2), suffix="padded")
-    rows = [cut(s, x, 1, i, None, 2, suffix=f"rows{i}") for i in (0, 1)]
-    corners = [cut(s, rows[i], 2, j, None, 2, suffix=f"corner{i}{j}") for j in (0, 1) for i in (0, 1)]
-    x = concat(s, corners, 3, suffix="corners")
+    height, width, channels = x.shape[1:]
+    x = pad(x, (0, 0, 0, width % 2, 0, height % 2))
+    x = cat([x[:, i::2, j::2] for j in (0, 1) for i in (0, 1)], 3)
     if v2:
-        return s.net.record(s.path, layer_norm(s / "norm", linear(s / "reduction", x, 2 * channels, bias=False)))
-    return s.net.record(s.path, linear(s / "reduction", layer_norm(s / "norm", x), 2 * channels, bias=False))
+        return layer_norm(s / "norm", linear(s / "reduction", x, 2 * channels, bias=False))
+    return linear(s / "reduction", layer_norm(s / "norm", x), 2 * channels, bias=False)

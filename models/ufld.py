@@ -15,7 +15,8 @@ from wtsnet.blocks.classifiers.imagenet import MEAN, STD
 from wtsnet.blocks.classifiers.resnet import resnet_stages
 from wtsnet.definition import Image, model, option
 from wtsnet.errors import ModelError, ShapeError
-from wtsnet.ops import conv, flatten, linear, relu, reshape
+from wtsnet.network import module
+from wtsnet.ops import conv2d, linear, relu
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -128,7 +129,7 @@ def lane_detector(s: Scope, x: Tensor, cfg: LaneDetector) -> Mapping[str, Tensor
     if cfg.names is not None:
         s.net.facts["decode"]["names"] = [list(own) for own in cfg.names]
     if not cfg.flat:
-        y = reshape(s, y, (y.dims[0], sizes[order[0]], -1), suffix="attributes")
+        y = y.unflatten(1, (sizes[order[0]], -1))
     return {"keypoints": keypoints, "attributes": y}
 
 
@@ -148,27 +149,24 @@ def _features(s: Scope, x: Tensor, cfg: UFLD) -> Tensor:
     }
     maps = resnet_stages(s / "model", x, cfg.depths, bottleneck=False)
     for i, made in enumerate(maps[1:]):
-        s.net.record(f"model[{i}]", made)
-    y = conv(s / "pool", maps[-1], -1, 1)
+        made.named((s / "model")[i])
+    y = conv2d(s / "pool", maps[-1], -1, 1)
     places = prod(y.shape[1:])
     try:
         (s / "cls" / 0).take("weight", -1, places)
     except ShapeError as error:
         raise ShapeError(f"{error}; an input of {height}x{width} makes {places} values") from None
-    return flatten(s, y, suffix="features")
+    return y.flatten(1)
 
 
 def _keypoints(s: Scope, features: Tensor, cfg: UFLD) -> Tensor:
     y = _classifier(s / "cls", features)
-    if cfg.flat:
-        return y
-    rows = y.shape[1] // ((cfg.cells + 1) * cfg.lanes)
-    return reshape(s, y, (y.dims[0], cfg.cells + 1, rows, cfg.lanes), suffix="keypoints")
+    return y if cfg.flat else y.unflatten(1, (cfg.cells + 1, -1, cfg.lanes))
 
 
+@module
 def _classifier(s: Scope, x: Tensor) -> Tensor:
-    x = relu(s / 1, linear(s / 0, x, -1))
-    return s.net.record(s.path, linear(s / 2, x, -1))
+    return linear(s / 2, relu(linear(s / 0, x, -1)), -1)
 
 
 def _share(weights: Weights, key: str, counts: Mapping[str, int]) -> int:

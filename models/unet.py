@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from wtsnet.definition import Image, model, option
 from wtsnet.errors import ModelError
-from wtsnet.ops import argmax, concat, conv, conv_bn, conv_transpose, greater, max_pool, relu, squeeze, upsample
-from wtsnet.ops.shape import emit_slice
+from wtsnet.network import module
+from wtsnet.ops import cat, conv2d, conv_bn, conv_transpose2d, interpolate, max_pool2d, pad, relu
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,43 +45,45 @@ def unet(s: Scope, x: Tensor, cfg: UNet) -> Mapping[str, Tensor]:
     """
     maps = [_double_conv(s / "inc", x)]
     for i in range(LEVELS):
-        down = s / f"down{i + 1}"
-        pooled = max_pool(down / "maxpool_conv" / 0, maps[-1], 2)
-        y = _double_conv(down / "maxpool_conv" / 1, pooled)
-        s.net.record(f"{down.path}.maxpool_conv", y)
-        maps.append(s.net.record(down.path, y))
+        maps.append(_down(s / f"down{i + 1}", maps[-1]))
     x = maps.pop()
     for i, own in enumerate(reversed(maps)):
         x = _up(s / f"up{i + 1}", x, own)
-    logits = s.net.record("outc", conv(s / "outc" / "conv", x, -1, 1))
+    logits = conv2d(s / "outc" / "conv", x, -1, 1).named(s / "outc")
     s.net.facts["decode"] = {"kind": "semantic", "head": cfg.head, "classes": logits.shape[1]}
     if cfg.head != "classes":
         return {"logits": logits}
     if logits.shape[1] > 1:
-        return {"classes": argmax(s, logits, 1, suffix="classes")}
-    inside = greater(s, squeeze(s, logits, 1, suffix="logit"), 0.0, suffix="inside")
-    return {"classes": s.cast(inside, "int32")}
+        return {"classes": logits.argmax(1)}
+    return {"classes": (logits.squeeze(1) > 0).int()}
 
 
+@module
+def _down(s: Scope, x: Tensor) -> Tensor:
+    """Half the size, and twice the channels."""
+    s = s / "maxpool_conv"
+    return _double_conv(s / 1, max_pool2d(x, 2)).named(s)
+
+
+@module
 def _double_conv(s: Scope, x: Tensor) -> Tensor:
     """Convolution, norm and ReLU, twice: as many channels as the weights have. Weights from before 2022 have biases."""
-    row = s / "double_conv"
+    s = s / "double_conv"
     for i in (0, 3):
-        kernel = row / i
-        out = kernel.take("weight", -1, x.shape[1], 3, 3).shape[0]
-        x = conv_bn(kernel, row / (i + 1), x, out, 3, 1, 1, bias=kernel.has("bias"))
-        x = relu(row / (i + 2), x)
-    s.net.record(row.path, x)
-    return s.net.record(s.path, x)
+        conv, bn = s / i, s / (i + 1)
+        out = conv.take("weight", -1, x.shape[1], 3, 3).shape[0]
+        x = relu(conv_bn(conv, bn, x, out, 3, padding=1, bias=conv.has("bias")))
+    return x.named(s)
 
 
+@module
 def _up(s: Scope, x: Tensor, own: Tensor) -> Tensor:
     """Twice the size, by a transposed convolution where the weights have one, then padded to the size of `own`."""
-    up = s / "up"
-    transposed = up.has("weight")
-    x = conv_transpose(up, x, -1, 2, 2) if transposed else upsample(up, x, 2, mode="bilinear", align_corners=True)
-    if x.shape[2:] != own.shape[2:] or -1 in x.shape[2:]:
-        # An odd side lost its last row on the way down: the half of it that upstream pads in front is none.
-        x = emit_slice(s, x, [0] * 4, [*x.dims[:2], *own.dims[2:]], (1,) * 4, "FILL", suffix="padded")
-    x = _double_conv(s / "conv", concat(s, [own, x], suffix="joined"))
-    return s.net.record(s.path, x)
+    if (s / "up").has_weights():
+        x = conv_transpose2d(s / "up", x, -1, 2, stride=2)
+    else:
+        x = interpolate(x, scale_factor=2, mode="bilinear", align_corners=True).named(s / "up")
+    # An odd side lost its last row on the way down: the half of it that upstream pads in front is none.
+    bottom, right = (whole - size for whole, size in zip(own.dims[2:], x.dims[2:], strict=True))
+    x = pad(x, (0, right, 0, bottom))
+    return _double_conv(s / "conv", cat((own, x), 1))

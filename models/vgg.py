@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from wtsnet.blocks.classifiers.imagenet import imagenet
 from wtsnet.definition import model
-from wtsnet.ops import adaptive_avg_pool, conv, conv_bn, flatten, identity, linear, max_pool, relu
+from wtsnet.ops import adaptive_avg_pool2d, conv2d, conv_bn, linear, max_pool2d, relu
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,16 +38,14 @@ def vgg(s: Scope, x: Tensor, cfg: VGG) -> Mapping[str, Tensor]:
     for depth, out in zip(cfg.depths, (64, 128, 256, 512, 512), strict=True):
         for _ in range(depth):
             if cfg.norm:
-                x = conv_bn(features / i, features / (i + 1), x, out, 3, 1, 1, bias=True)
+                x = conv_bn(features / i, features / (i + 1), x, out, 3, padding=1, bias=True)
             else:
-                x = conv(features / i, x, out, 3, 1, 1)
+                x = conv2d(features / i, x, out, 3, padding=1)
+            x = relu(x)
             i += 3 if cfg.norm else 2
-            x = relu(features / (i - 1), x)
-        x = max_pool(features / i, x, 2)
+        x = max_pool2d(x, 2)
         i += 1
-    s.net.record("features", x)
-    x = flatten(s / "flatten", adaptive_avg_pool(s / "avgpool", x, 7))
-    for i in (0, 3):
-        x = relu(classifier / (i + 1), linear(classifier / i, x, -1))
-        x = identity(classifier / (i + 2), x)
-    return {"logits": s.net.record("classifier", linear(classifier / 6, x, -1))}
+    x = adaptive_avg_pool2d(x.named(features), 7).flatten(1)
+    x = relu(linear(classifier / 0, x, -1))
+    x = relu(linear(classifier / 3, x, -1))
+    return {"logits": linear(classifier / 6, x, -1).named(classifier)}

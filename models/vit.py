@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from wtsnet.blocks.classifiers.imagenet import imagenet
 from wtsnet.blocks.transformers.names import as_stored
-from wtsnet.blocks.transformers.tokens import attention, class_token, feed_forward, to_tokens
+from wtsnet.blocks.transformers.tokens import attention, class_token, feed_forward, mlp
 from wtsnet.definition import Image, model
-from wtsnet.ops import add, conv, cut, gelu, identity, layer_norm, linear, multi_head_attention, parameter, squeeze
+from wtsnet.network import module
+from wtsnet.ops import conv2d, layer_norm, linear, multihead_attention
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,21 +84,24 @@ def _stretched(cfg: ViT) -> Image:
 def vit(s: Scope, x: Tensor, cfg: ViT) -> Mapping[str, Tensor]:
     """Patches as tokens behind a class token, pre-norm encoder layers, and a linear classifier of the class token."""
     _check_size(s, x, cfg)
-    x = to_tokens(s, conv(s / "conv_proj", x, cfg.width, cfg.patch, cfg.patch))
-    x = class_token(s, "class_token", x)
-    encoder = s / "encoder"
-    x = identity(encoder / "dropout", add(encoder, x, parameter(encoder, "pos_embedding", *_size_of(x)), "positions"))
+    x = conv2d(s / "conv_proj", x, cfg.width, cfg.patch, stride=cfg.patch).flatten(2).transpose(1, 2)
+    x = _encoder(s / "encoder", class_token(s, "class_token", x), cfg)
+    return {"logits": linear(s / "heads" / "head", x[:, 0], -1).named(s / "heads")}
+
+
+@module
+def _encoder(s: Scope, x: Tensor, cfg: ViT) -> Tensor:
+    x = x + s.parameter("pos_embedding", 1, *x.shape[1:])
     for i in range(cfg.depth):
-        x = _layer(encoder / "layers" / f"encoder_layer_{i}", x, cfg.heads)
-    encoder.net.record("encoder.layers", x)
-    x = encoder.net.record("encoder", layer_norm(encoder / "ln", x, eps=1e-6))
-    return {"logits": s.net.record("heads", linear(s / "heads" / "head", _first(s, x), -1))}
+        x = _layer(s / "layers" / f"encoder_layer_{i}", x, cfg.heads)
+    return layer_norm(s / "ln", x.named(s / "layers"), eps=1e-6)
 
 
+@module
 def _layer(s: Scope, x: Tensor, heads: int) -> Tensor:
     y = layer_norm(s / "ln_1", x, eps=1e-6)
-    x = x + identity(s / "dropout", multi_head_attention(s / "self_attention", y, y, y, heads))
-    return s.net.record(s.path, x + feed_forward(s / "mlp", layer_norm(s / "ln_2", x, eps=1e-6)))
+    x = x + multihead_attention(s / "self_attention", y, y, y, heads, batch_first=True)
+    return x + feed_forward(s / "mlp", layer_norm(s / "ln_2", x, eps=1e-6))
 
 
 @model("vit-huggingface", image=_stretched, task="classify", upstream="transformers", variants=HUGGING_FACE)
@@ -107,25 +111,26 @@ def vit_huggingface(s: Scope, x: Tensor, cfg: ViT) -> Mapping[str, Tensor]:
     s = as_stored(s, "vit.layers.0.layernorm_before.weight", PUBLISHED)
     top = s / "vit"
     (top / "pooler" / "dense").leave("weight", "bias")  # some checkpoints carry it; the classifier takes the token
-    embeddings = top / "embeddings"
-    patches = embeddings / "patch_embeddings"
-    x = to_tokens(patches, conv(patches / "projection", x, cfg.width, cfg.patch, cfg.patch), suffix="")
-    x = class_token(embeddings, "cls_token", x)
-    x = add(embeddings, x, parameter(embeddings, "position_embeddings", *_size_of(x)))
-    x = identity(embeddings / "dropout", x)
+    x = _embeddings(top / "embeddings", x, cfg)
     for i in range(cfg.depth):
         x = _huggingface_layer(top / "layers" / i, x, cfg.heads)
     x = layer_norm(top / "layernorm", x, eps=1e-12)
-    return {"logits": linear(s / "classifier", _first(s, x), -1)}
+    return {"logits": linear(s / "classifier", x[:, 0], -1)}
 
 
+@module
+def _embeddings(s: Scope, x: Tensor, cfg: ViT) -> Tensor:
+    patches = s / "patch_embeddings"
+    x = conv2d(patches / "projection", x, cfg.width, cfg.patch, stride=cfg.patch).flatten(2).transpose(1, 2)
+    x = class_token(s, "cls_token", x.named(patches))
+    return x + s.parameter("position_embeddings", 1, *x.shape[1:])
+
+
+@module
 def _huggingface_layer(s: Scope, x: Tensor, heads: int) -> Tensor:
     y = layer_norm(s / "layernorm_before", x, eps=1e-12)
-    x = x + identity(s / "dropout", attention(s / "attention", y, y, y, heads))
-    mlp = s / "mlp"
-    y = linear(mlp / "fc1", layer_norm(s / "layernorm_after", x, eps=1e-12), 4 * x.shape[2])
-    y = linear(mlp / "fc2", gelu(mlp / "activation_fn", y), x.shape[2])
-    return s.net.record(s.path, x + identity(s / "dropout", s.net.record(mlp.path, y)))
+    x = x + attention(s / "attention", y, y, y, heads)
+    return x + mlp(s / "mlp", layer_norm(s / "layernorm_after", x, eps=1e-12), 4 * x.shape[2])
 
 
 def _check_size(s: Scope, x: Tensor, cfg: ViT) -> None:
@@ -137,12 +142,3 @@ def _check_size(s: Scope, x: Tensor, cfg: ViT) -> None:
     if rows * columns != known:
         found = f"{x.shape[2]}x{x.shape[3]} pixels, which are {rows * columns} patches"
         raise s.error(f"input: found {found}, expected {known}, for which {cfg.table} has positions")
-
-
-def _size_of(x: Tensor) -> tuple[int, int, int]:
-    return 1, x.shape[1], x.shape[2]
-
-
-def _first(s: Scope, x: Tensor) -> Tensor:
-    """Of tokens (N, L, C) the first, (N, C)."""
-    return squeeze(s, cut(s, x, 1, 0, 1, suffix="class"), 1, suffix="class:flat")

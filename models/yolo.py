@@ -12,7 +12,7 @@ from wtsnet.blocks.yolo.published import GENERATIONS, generation, published_list
 from wtsnet.definition import Image, model, option
 from wtsnet.errors import ModelError
 from wtsnet.network import Network
-from wtsnet.ops.reduce import TOPK_LIMIT
+from wtsnet.network.reduce import TOPK_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

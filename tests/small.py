@@ -30,11 +30,11 @@ LENET = {
 
 TINY = """
 import wtsnet
-from wtsnet.ops import conv, global_avg_pool, relu
+from wtsnet.ops import conv2d, relu
 
 @wtsnet.model("tiny", image=wtsnet.Image(size=8, multiple=2, preprocess={"kind": "crop", "resize": 10}))
 def tiny(s, x):
-    return relu(s / "act", global_avg_pool(s / "pool", conv(s / "conv", x, 4, 3, pad=1)))
+    return relu(conv2d(s / "conv", x, 4, 3, padding=1).mean((2, 3), keepdim=True))
 """
 
 # YOLOv5's parts with two levels, strides 4 and 8, and 8 to 32 channels.

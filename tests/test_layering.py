@@ -345,6 +345,7 @@ def test_the_package_is_a_command() -> None:
 
 def test_public_names() -> None:
     assert wtsnet.__all__ == [
+        "Dim",
         "Engine",
         "Image",
         "Network",
@@ -359,6 +360,7 @@ def test_public_names() -> None:
         "define",
         "load",
         "model",
+        "module",
         "option",
         "read_wts",
         "record",

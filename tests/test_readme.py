@@ -7,8 +7,18 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import torch
+from torch import nn
+
+from tests.ops.support import build, close
+from tools.torchvision_models import models as torchvision_models
+from wtsnet import Network, ReferenceRunner, Scope, Tensor
+from wtsnet.errors import NetworkError
+from wtsnet.network import OPS
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -54,6 +64,57 @@ def test_the_example_model_equals_pytorch(folder: Path) -> None:
     printed = run([sys.executable, "tiny.py"], folder)
     assert float(printed.split(":")[1]) < 1e-6
     assert (folder / "tiny.plan.yaml").is_file()
+
+
+def snippet(text: str, start: str) -> dict[str, Any]:
+    """What the snippet defines that follows `start`, with what the one before it imports."""
+    code = text.partition(start)[2].split("```")[1]
+    names: dict[str, Any] = {"Scope": Scope, "Tensor": Tensor}
+    exec(code.partition("\n")[2], names)
+    return names
+
+
+def test_the_module_of_the_readme_is_torchvisions() -> None:
+    block = torchvision_models().resnet.BasicBlock
+    down = nn.Sequential(nn.Conv2d(4, 8, 1, 2, bias=False), nn.BatchNorm2d(8))
+    for theirs in (block(4, 4), block(4, 8, 2, down)):
+        net = Network({f"layer.{key}": value for key, value in theirs.eval().state_dict().items()})
+        x = net.input("x", (2, 4, 6, 6))
+        ours = snippet(TEXT, "**How a model reads.**")["basic_block"]
+        width = theirs.conv2.out_channels
+        net.output("y", ours(net.root / "layer", x, width, stride=width // 4))
+        assert set(net.modules) >= {"layer", "layer.bn1", "layer.bn2"}
+        given = torch.randn(2, 4, 6, 6)
+        with torch.inference_mode():
+            close(torch.from_numpy(ReferenceRunner(net.trt).run({"x": given})["y"]), theirs(given))
+
+
+def test_the_layer_by_hand_of_the_readme_computes() -> None:
+    net = Network({})
+    by_hand = snippet(TEXT, "**Where there is no op**")["reversed_up_to"]
+    x, lengths = net.input("x", (4, 2, 3)), net.input("lengths", (2,), "int32")
+    net.output("y", by_hand(net.root / "turned", x, lengths) * 2)
+    build(net)
+    given = torch.randn(4, 2, 3)
+    made = ReferenceRunner(net.trt).run({"x": given, "lengths": np.array([4, 2], np.int32)})["y"]
+    expected = torch.stack((given[:, 0].flip(0), torch.cat((given[:2, 1].flip(0), given[2:, 1]))), 1) * 2
+    close(torch.from_numpy(made), expected)
+
+
+def test_the_op_of_contributing_is_torchs() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    before = dict(OPS)
+    try:
+        softshrink = snippet(text, "## Add an op")["softshrink"]
+    finally:
+        OPS.update(before)
+    net = Network({})
+    x = net.input("x", (2, 3))
+    net.output("y", softshrink(x, 0.25))
+    given = torch.randn(2, 3)
+    close(torch.from_numpy(ReferenceRunner(net.trt).run({"x": given})["y"]), nn.functional.softshrink(given, 0.25))
+    with pytest.raises(NetworkError, match=r"softshrink: lambd: found -1, expected at least 0"):
+        softshrink(x, -1)
 
 
 def test_every_command_of_the_readme_exists() -> None:

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from wtsnet.engine import load as load
     from wtsnet.errors import WtsError as WtsError
     from wtsnet.errors import WtsnetError as WtsnetError
+    from wtsnet.network import Dim as Dim
     from wtsnet.network import Network as Network
     from wtsnet.network import Scope as Scope
     from wtsnet.network import Tensor as Tensor
+    from wtsnet.network import module as module
     from wtsnet.proof import record as record
     from wtsnet.reference import ReferenceRunner as ReferenceRunner
     from wtsnet.wts import read_wts as read_wts
@@ -36,9 +38,11 @@ _HOMES = {
     "load": "engine",
     "WtsError": "errors",
     "WtsnetError": "errors",
+    "Dim": "network",
     "Network": "network",
     "Scope": "network",
     "Tensor": "network",
+    "module": "network",
     "record": "proof",
     "ReferenceRunner": "reference",
     "Image": "definition",
@@ -50,6 +54,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Dim",
     "Engine",
     "Image",
     "Network",
@@ -64,6 +69,7 @@ __all__ = [
     "define",
     "load",
     "model",
+    "module",
     "option",
     "read_wts",
     "record",

@@ -14,7 +14,7 @@ from torch import nn
 from tests.ops.support import Size, close
 from tests.upstream.realistic import realistic
 from wtsnet.blocks.yolo.lists import Architecture
-from wtsnet.network.network import Network, Tensor
+from wtsnet.network import Network, Tensor
 from wtsnet.reference import ReferenceRunner
 
 PATH = "model.3"
@@ -40,8 +40,8 @@ def check_block(
     sizes: Sequence[Size] | None = None,
     tol: float = 1e-5,
 ) -> None:
-    """`op(scope, x)` gives what `module(x)` gives, and so does every module in it; with batch norms folded
-    and not, and with all weights used.
+    """`op(scope, x)` gives what `module(x)` gives, and so does every module in it but for those without weights of
+    which the network tells nothing; with batch norms folded and not, and with all weights used.
 
     Args:
         fused: a regular expression for the paths in the block that are gone where batch norms are folded.
@@ -58,8 +58,10 @@ def check_block(
         assert net.weights.unused() == []
         skipped = {name for name in expected if _is(name, hidden) or (fold_bn and _is(name, fused))}
         skipped |= {name for name in expected if fold_bn and _folds(_part(module, name))}
+        made = dict(_tensors(net))
+        skipped |= {name for name in expected if name not in made and _is_weightless(_part(module, name), module)}
         wanted = {name: value for name, value in expected.items() if name not in skipped}
-        outputs = {name: tensor for name, tensor in _tensors(net) if name in wanted}
+        outputs = {name: tensor for name, tensor in made.items() if name in wanted}
         assert set(outputs) == set(wanted)
         for i, tensor in enumerate(outputs.values()):
             net.output(f"y{i}", Tensor(net, tensor))
@@ -113,6 +115,11 @@ def _part(module: nn.Module, name: str) -> nn.Module:
 def _folds(module: nn.Module) -> bool:
     """Whether a batch norm follows: so it is wherever upstream's convolutions have no bias."""
     return isinstance(module, nn.Conv2d) and module.bias is None
+
+
+def _is_weightless(part: nn.Module, whole: nn.Module) -> bool:
+    """Whether it is an activation, pooling or the like inside the block."""
+    return part is not whole and not part.state_dict()
 
 
 def _tensors(net: Network) -> Iterator[tuple[str, Any]]:

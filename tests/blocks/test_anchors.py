@@ -24,8 +24,8 @@ def network(sizes: list[tuple[Size, Size]], k: int | None = None, batch: Size = 
     """The head alone, on raw maps of `sizes`."""
     net = Network({}, **options)
     maps = [net.input(f"p{i}", (batch, 2 * VALUES, *size)) for i, size in enumerate(sizes)]
-    rows = predictions(net.root / "head", [net.root.compute(x) for x in maps], ANCHORS, STRIDES)
-    outputs = {"rows": rows} if k is None else best(net.root / "head", rows, k)
+    rows = predictions([net.compute(x) for x in maps], ANCHORS, STRIDES)
+    outputs = {"rows": rows} if k is None else best(rows, k)
     for name, y in outputs.items():
         net.output(name, y)
     return net

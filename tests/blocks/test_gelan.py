@@ -11,12 +11,11 @@ from tests.blocks.support import check_block, picture
 from tests.upstream.ultralytics import modules
 from wtsnet.blocks.yolo import gelan
 from wtsnet.blocks.yolo.rep import rep_conv
-from wtsnet.ops import cut
 
 if TYPE_CHECKING:
     from tests.ops.support import Size
-    from wtsnet.network.network import Scope
-    from wtsnet.network.network import Tensor as Value
+    from wtsnet.network import Scope
+    from wtsnet.network import Tensor as Value
 
 # The branches of re-parametrised convolutions.
 BRANCHES = r"(.*\.)?conv[12](\..*)?"
@@ -70,10 +69,9 @@ class Links(nn.Module):
 
 
 def links(s: Scope, x: Value) -> Value:
-    half = cut(s, cut(s, x, 2, step=2, suffix="rows"), 3, step=2, suffix="half")
-    quarter = cut(s, cut(s, half, 2, step=2, suffix="half:rows"), 3, step=2, suffix="quarter")
-    a, b = gelan.cb_linear(s / "a", quarter, [8, 4]), gelan.cb_linear(s / "b", half, [4])
-    return s.net.record(s.path, gelan.cb_fuse(s / "fuse", [a, b, x], [1, 0]))
+    half = x[:, :, ::2, ::2]
+    a, b = gelan.cb_linear(s / "a", half[:, :, ::2, ::2], [8, 4]), gelan.cb_linear(s / "b", half, [4])
+    return gelan.cb_fuse(s / "fuse", [a, b, x], [1, 0]).named(s)
 
 
 @pytest.mark.parametrize("sizes", [None, ((1, 2, 3), 4, (4, 8, 12), (4, 8, 12))])

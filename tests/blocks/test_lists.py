@@ -15,8 +15,8 @@ from wtsnet.blocks.heads.heads import HeadCall, add_head
 from wtsnet.blocks.yolo.lists import Architecture, layers
 from wtsnet.definition import registry
 from wtsnet.errors import ModelError, NetworkError
-from wtsnet.network.weights import Weights
-from wtsnet.ops import add, cut, identity, relu, silu
+from wtsnet.network import Weights
+from wtsnet.ops import relu, silu
 
 HEAD = [[-1], 1, "Detect", ["nc"]]
 
@@ -43,17 +43,17 @@ def test_what_a_block_is_told() -> None:
     @wtsnet.block("Told", scaled=True, deep=True)
     def told(s: Scope, x: Tensor, c: int, n: int, *args: Any, act: Any, arch: Architecture) -> Tensor:
         calls.append((s.path, c, n, args, act, arch.scale, arch.kpt_shape))
-        return identity(s, x)
+        return x
 
     @wtsnet.block("Late", deep=3)
     def late(s: Scope, x: Tensor, *args: Any) -> Tensor:
         calls.append((s.path, args))
-        return identity(s, x)
+        return x
 
     @wtsnet.block("Plain")
     def plain(s: Scope, x: Tensor, *args: Any) -> Tensor:
         calls.append((s.path, args))
-        return identity(s, x)
+        return x
 
     made = architecture(
         [-1, 6, "Told", [100, "nc", "None"]],
@@ -88,12 +88,13 @@ def test_repeated_blocks_have_places() -> None:
 def test_blocks_of_several_outputs() -> None:
     @wtsnet.block("Parts")
     def parts(s: Scope, x: Tensor) -> list[Tensor]:
-        return [cut(s, x, 1, i, i + 1, suffix=f"part{i}") for i in range(3)]
+        return [x[:, i : i + 1] for i in range(3)]
 
     @wtsnet.block("Sum", many=True)
     def sums(s: Scope, xs: Sequence[Any]) -> Tensor:
         (a, b, _), c = xs
-        return add(s, add(s, a, b, suffix="ab"), c)
+        y: Tensor = a + b + c
+        return y
 
     rows = [[-1, 1, "nn.Identity", []], [-1, 1, "Parts", []], [[1, 0], 1, "Sum", []]]
     net, (parted, total) = built(architecture(*rows, head=[[1, 2], 1, "Detect", []]))
@@ -136,7 +137,7 @@ class TestHeads:
         @heads.head("Mine")
         def mine(s: Scope, xs: Sequence[Tensor], call: HeadCall, classes: int, name: str) -> dict[str, Tensor]:
             call.tell(s, "detect", "mine", classes, more=call.most(s.net, 2))
-            return {name: identity(s, xs[0])}
+            return {name: xs[0]}
 
         weights = Weights({}).told({"yaml": {"nc": 5, "backbone": [], "head": [[-1, 1, "Mine", ["nc", "found"]]]}})
         net = wtsnet.define("yolo", weights, imgsz=32, k=7)

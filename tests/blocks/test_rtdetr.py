@@ -15,7 +15,6 @@ from wtsnet.blocks.heads.heads import HeadCall
 from wtsnet.blocks.heads.rtdetr import inner, rtdetr_decoder
 from wtsnet.errors import ModelError
 from wtsnet.network.network import Network
-from wtsnet.ops import cut
 from wtsnet.reference import ReferenceRunner
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 SMALL = {"hd": 32, "nq": 20, "ndp": 3, "nh": 4, "ndl": 2, "d_ffn": 48}
 ARGS = tuple(SMALL.values())
 HIDDEN = {
-    r"head\.decoder\.layers\.\d+\.self_attn\[\d\]": "the batch is their second dimension; the second are the weights",
+    r"head\.decoder\.layers\.\d+\.self_attn\[1\]": "the weights of attention",
     r"head\.decoder\[\d\]": "what training needs of every layer",
 }
 
@@ -43,18 +42,13 @@ class Levels(nn.Module):
         return predictions
 
 
-def levels(s: Scope, x: Value) -> list[Value]:
-    half = cut(s, cut(s, x, 2, step=2, suffix="rows"), 3, step=2, suffix="half")
-    return [x, half, cut(s, cut(s, half, 2, step=2, suffix="half:rows"), 3, step=2, suffix="quarter")]
-
-
 def call(kind: str = "decoded", k: int = 300) -> HeadCall:
     return HeadCall(architecture(), kind, k, (1, 2, 4))  # the map stands for the picture
 
 
 def head(s: Scope, x: Value) -> Value:
-    made = rtdetr_decoder(s / "head", levels(s, x), call(), -1, *ARGS)
-    return s.net.record(s.path, made["predictions"])
+    levels = [x, x[:, :, ::2, ::2], x[:, :, ::4, ::4]]
+    return rtdetr_decoder(s / "head", levels, call(), -1, *ARGS)["predictions"].named(s)
 
 
 SIZES = [None, ((1, 2, 3), 8, (4, 8, 12), (4, 8, 160))]
@@ -91,7 +85,7 @@ def test_the_margin(dynamic: bool) -> None:
     net = Network({})
     for i, size in enumerate(sizes):
         x = net.input(f"x{i}", size)
-        y = inner(net.root / "head", x, f"inner{i}")
+        y = inner(x)
         assert dynamic or (y is x) == (i == 2)  # 26 rows have no margin
         net.output(f"y{i}", y)
     found = ReferenceRunner(net.trt).run({f"x{i}": np.ones((1, 1, height >> i, width >> i)) for i in range(3)})

@@ -1,16 +1,17 @@
-"""The blocks that lists of the yolov5 and of the ultralytics package share, and those of one alone."""
+"""The blocks that lists of the yolov5 and of the ultralytics package share, those of one alone, and PyTorch's own."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+from torch import nn
 
 import tests.upstream.torchvision  # noqa: F401  # declares the operators that the packages' imports ask for
 from tests.blocks.support import check_block, picture
 from tests.upstream.ultralytics import package
 from tests.upstream.yolov5 import yolov5_package
-from wtsnet.blocks.yolo.lists import Architecture
+from wtsnet.blocks.yolo import Architecture, conv_block
 from wtsnet.definition.registry import find_block
 
 ROWS = {"backbone": [], "head": [[-1, 1, "Detect", []]], "nc": 2}
@@ -54,13 +55,29 @@ CASES: list[tuple[str, str, tuple[Any, ...]]] = [
     ("ultralytics", "SPPF", (16, 5, 3, True)),
     ("yolov5", "SPPF", (24,)),
     ("ultralytics", "Focus", (24, 3)),
+    ("yolov5", "MixConv2d", (24, (1, 3, 5), 2)),
     ("yolov5", "Contract", (2,)),
     ("yolov5", "Expand", (2,)),
+    ("torch", "GELU", ("tanh",)),
+    ("torch", "LeakyReLU", (0.2, False)),
+    ("torch", "Hardtanh", (-0.5, 2.0)),
+    ("torch", "PReLU", (16,)),
+    ("torch", "Softmax", (1,)),
+    ("torch", "Dropout", (0.5,)),
+    ("torch", "PixelShuffle", (2,)),
+    ("torch", "Upsample", (None, 2, "bilinear", True)),
+    ("torch", "Upsample", ((9, 5),)),
+    ("torch", "MaxPool2d", (3, 2, 1)),
+    ("torch", "AvgPool2d", (3, 2, 1, False, False)),
+    ("torch", "ZeroPad2d", ((1, 0, 2, 3),)),
+    ("torch", "BatchNorm2d", (16,)),
 ]
 
 
 def upstream(source: str, name: str, args: tuple[Any, ...]) -> Any:
     """The package's module of this name; most want the input's channels first."""
+    if source == "torch":
+        return getattr(nn, name)(*args)
     if source == "yolov5":
         module = yolov5_package().__dict__[name]
     else:
@@ -79,3 +96,21 @@ def test_blocks(case: tuple[str, str, tuple[Any, ...]]) -> None:
     more = {"arch": OF_YOLOV5 if source == "yolov5" else OTHER} if "arch" in block.keywords else {}
     twin = upstream(source, name, args)
     check_block(lambda s, x: block.function(s, x, *args, **more), twin, picture(16), hidden=ATTENTION)
+
+
+@pytest.mark.parametrize(
+    ("text", "act"),
+    [
+        ("nn.PReLU()", nn.PReLU()),
+        ("nn.PReLU(24)", nn.PReLU(24)),
+        ("nn.LeakyReLU(negative_slope=0.1, inplace=True)", nn.LeakyReLU(0.1)),
+        ("nn.Hardtanh(-1, 2.0)", nn.Hardtanh(-1, 2)),
+        ("torch.nn.Identity()", nn.Identity()),
+    ],
+)
+def test_activations(text: str, act: nn.Module) -> None:
+    """The lists spell them as Python, and one with weights has them in each block."""
+    twin = upstream("ultralytics", "Conv", (24, 3))
+    twin.act = act
+    found = Architecture.read({**ROWS, "activation": text}, "test").activation
+    check_block(lambda s, x: conv_block(s, x, 24, 3, act=found), twin, picture(16))

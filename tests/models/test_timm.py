@@ -14,7 +14,7 @@ from tests.upstream.timm import package
 from wtsnet import define
 from wtsnet.definition.registry import find, models
 from wtsnet.errors import MissingWeightError
-from wtsnet.network.network import Scope, Tensor
+from wtsnet.network import Scope, Tensor
 
 NAMES = [name for name, model in models().items() if model.upstream == "timm"]
 BRANCHES = r"(.*\.)?(conv_1x1|conv_kxk|identity|drop_path)(\..*)?"
@@ -51,7 +51,7 @@ def narrow_repvgg(groups: int) -> tuple[Callable[[Scope, Tensor], Tensor], nn.Mo
     def op(s: Scope, x: Tensor) -> Tensor:
         s.net.weights.usual_eps = EPS  # that of check_block's modules
         logits: Tensor = known.function(s, x, config)["logits"]
-        return s.net.record(s.path, logits)
+        return logits.named(s)
 
     return op, module
 

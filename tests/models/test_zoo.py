@@ -37,6 +37,7 @@ def _some(start: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
     return np.resize(POOL[start : start + max(count, 1)], shape)
 
 
+@pytest.mark.zoo
 @pytest.mark.skipif(flavour() != "tensorrt_rtx", reason="only tensorrt_rtx builds with no GPU")
 @pytest.mark.parametrize("name", OTHERS)
 def test_weights_and_plan(name: str) -> None:

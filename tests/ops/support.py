@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,11 @@ import torch
 from torch import nn
 
 from wtsnet import trt as tensorrt
-from wtsnet.network.network import Network, Tensor
+from wtsnet.network import Network, Scope, Tensor, module
 from wtsnet.reference import ReferenceRunner
 
 PATH = "a.b"
+OWN = "the module's own"
 
 Size = int | tuple[int, int, int]
 Spec = tuple[tuple[Size, ...], str]
@@ -31,6 +33,11 @@ def integers(*shape: int, below: int, seed: int = 0) -> torch.Tensor:
     return made.to(torch.int32)
 
 
+def bools(*shape: int, seed: int = 0) -> torch.Tensor:
+    """Half of them true, always the same."""
+    return values(*shape, seed=seed) > 0
+
+
 def as_torch(array: Any) -> torch.Tensor:
     """An array as a tensor of its dtype; torch does not know the bfloat16 of ml_dtypes."""
     if array.dtype.name == "bfloat16":
@@ -38,14 +45,31 @@ def as_torch(array: Any) -> torch.Tensor:
     return torch.from_numpy(array)
 
 
+def flat(made: Any) -> list[Any]:
+    """What a function gives: itself, or all that is in a tuple or list of such."""
+    return [one for part in made for one in flat(part)] if isinstance(made, list | tuple) else [made]
+
+
+def takes_scope(op: Callable[..., Any]) -> bool:
+    """Whether a function's first parameter is a scope: it is called `s` everywhere."""
+    return next(iter(signature(op).parameters), "") == "s"
+
+
+@module
+def applied(s: Scope, op: Callable[..., Any], *inputs: Tensor) -> Any:
+    """What an op gives, as the output of the module `s`."""
+    return op(s, *inputs) if takes_scope(op) else op(*inputs)
+
+
 class OneOp:
-    """A network that holds `op(scope, *inputs)`, the scope being `a.b`.
+    """A network that holds the module `a.b`, which gives what `op(*inputs)` gives, or `op(scope, *inputs)` where the
+    first parameter is called `s`.
 
     Args:
         op: gives a tensor or several.
         inputs: tensors, whose shapes and dtypes the network takes, or Specs.
         weights: of the op's module, by names such as `weight`.
-        named: the layer that must have produced the output; None where the op has several or makes no layer.
+        named: the layer that must have produced the (first) output; None where it is no layer of the op's.
         options: of the Network.
     """
 
@@ -54,14 +78,16 @@ class OneOp:
         op: Callable[..., Any],
         *inputs: torch.Tensor | Spec,
         weights: Mapping[str, torch.Tensor] | None = None,
-        named: str | None = PATH,
+        named: str | None = OWN,
         **options: Any,
     ) -> None:
         self.net = Network({f"{PATH}.{key}": value for key, value in (weights or {}).items()}, **options)
         specs = [i if isinstance(i, tuple) else (tuple(i.shape), str(i.dtype).removeprefix("torch.")) for i in inputs]
         given = [self.net.input(f"x{i}", shape, dtype) for i, (shape, dtype) in enumerate(specs)]
-        made = op(self.net.root / "a" / "b", *given)
-        self.outputs: list[Tensor] = list(made) if isinstance(made, list | tuple) else [made]
+        made = applied(self.net.root / "a" / "b", op, *given)
+        self.outputs: list[Tensor] = flat(made)
+        if named is OWN:
+            named = PATH if isinstance(made, Tensor) else f"{PATH}[0]"
         if named is not None:
             assert producer(self.net, self.outputs[0]) == named
         for i, y in enumerate(self.outputs):
@@ -104,6 +130,11 @@ def layers(net: Network) -> list[Any]:
     return [net.trt.get_layer(i) for i in range(net.trt.num_layers)]
 
 
+def kinds(net: Network) -> list[str]:
+    """The LayerType of every layer, in order."""
+    return [tensorrt.view(net.trt, i).layer_type for i in range(net.trt.num_layers)]
+
+
 def build(net: Network) -> int:
     """Build the network, which needs no GPU with TensorRT-RTX; gives the plan's size in bytes."""
     config = net.builder.create_builder_config()
@@ -123,7 +154,7 @@ def check(
     *inputs: torch.Tensor,
     tol: float = 1e-6,
     weights: Mapping[str, torch.Tensor] | None = None,
-    named: str | None = PATH,
+    named: str | None = OWN,
     **options: Any,
 ) -> OneOp:
     """The op gives what its torch twin gives; a twin that is a module brings its weights."""
@@ -139,7 +170,7 @@ def check_sizes(
     *shapes: Sequence[Any],
     tol: float = 1e-6,
     weights: Mapping[str, torch.Tensor] | None = None,
-    named: str | None = PATH,
+    named: str | None = OWN,
     **options: Any,
 ) -> OneOp:
     """The same for one network with dynamic sizes, run with several shapes.
@@ -166,9 +197,7 @@ def weights_of(
 
 @torch.inference_mode()
 def compare(one: OneOp, twin: Callable[..., Any], inputs: Sequence[torch.Tensor], tol: float) -> None:
-    expected = twin(*inputs)
-    wanted = list(expected) if isinstance(expected, list | tuple) else [expected]
-    for ours, theirs in zip(one(*inputs), wanted, strict=True):
+    for ours, theirs in zip(one(*inputs), flat(twin(*inputs)), strict=True):
         close(ours, theirs, tol)
 
 
@@ -177,6 +206,7 @@ def close(ours: torch.Tensor, theirs: torch.Tensor, tol: float = 1e-6) -> None:
     assert ours.shape == theirs.shape
     assert ours.is_floating_point() == theirs.is_floating_point()
     if not theirs.is_floating_point():
+        assert (ours.dtype == torch.bool) == (theirs.dtype == torch.bool)
         assert torch.equal(ours, theirs.to(ours.dtype))
         return
     finite = theirs[theirs.isfinite()].abs()

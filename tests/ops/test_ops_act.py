@@ -10,13 +10,16 @@ import pytest
 import torch
 from torch import nn
 
-from tests.ops.support import OneOp, build, check, compare, values
+from tests.ops.support import OneOp, check, compare, values
 from wtsnet import ops
+from wtsnet import trt as tensorrt
 from wtsnet.errors import NetworkError
 from wtsnet.ops import ACTIVATIONS
 
-# From torch.nn.modules.activation, what is no function of its input alone, or an op of another family.
-NOT_IN_THE_TABLE = {"MultiheadAttention", "Threshold", "Softmin", "Softmax", "Softmax2d", "LogSoftmax"}
+# From torch.nn.modules.activation, what is no function of its input alone.
+NOT_IN_THE_TABLE = {"MultiheadAttention", "Threshold", "Softmax2d"}
+# What takes a dimension first, which has no default.
+ALONG = {"Softmax", "LogSoftmax", "Softmin"}
 
 RANGES = {
     "usual": values(2, 6, 50),
@@ -27,19 +30,28 @@ RANGES = {
 }
 
 
+def pair(name: str) -> tuple[Callable[..., Any], nn.Module]:
+    """The activation and its twin, with default arguments."""
+    function = ACTIVATIONS[name]
+    if name in ALONG:
+        return lambda x: function(x, 1), getattr(nn, name)(1)
+    return function, getattr(nn, name)()
+
+
 @pytest.mark.parametrize("name", sorted(ACTIVATIONS))
 @pytest.mark.parametrize("scale", RANGES)
 def test_defaults_are_torchs(name: str, scale: str) -> None:
-    check(ACTIVATIONS[name], getattr(nn, name)(), RANGES[scale], tol=3e-7, named=None)
+    op, twin = pair(name)
+    check(op, twin, RANGES[scale], tol=3e-7, named=None)
 
 
-@pytest.mark.parametrize("name", sorted(ACTIVATIONS))
+@pytest.mark.parametrize("name", sorted(set(ACTIVATIONS) - ALONG))
 def test_small_values_keep_their_digits(name: str) -> None:
     """Where the function goes through zero, its error is small beside its values there, not beside the largest."""
     x = torch.logspace(-6, 0, 60).reshape(1, 6, 10)
     x = torch.cat([x, -x])
-    twin = getattr(nn, name)().eval()
-    one = OneOp(ACTIVATIONS[name], x, weights=twin.state_dict(), named=None)
+    op, twin = pair(name)
+    one = OneOp(op, x, weights=twin.eval().state_dict(), named=None)
     with torch.inference_mode():
         expected = twin(x)
     rounding = 1e-7 if name == "Tanhshrink" else 1e-12  # x − tanh x cancels in torch too
@@ -57,21 +69,22 @@ def test_the_table_holds_every_activation_of_torch() -> None:
 @pytest.mark.parametrize(
     ("op", "twin"),
     [
-        (lambda s, x: ops.hardtanh(s, x, -0.25, 2.5), nn.Hardtanh(-0.25, 2.5)),
-        (lambda s, x: ops.leaky_relu(s, x, 0.1), nn.LeakyReLU(0.1)),
-        (lambda s, x: ops.leaky_relu(s, x, 0.0), nn.LeakyReLU(0.0)),
-        (lambda s, x: ops.elu(s, x, 0.3), nn.ELU(0.3)),
-        (lambda s, x: ops.celu(s, x, 2.0), nn.CELU(2.0)),
-        (lambda s, x: ops.celu(s, x, 0.1), nn.CELU(0.1)),
-        (lambda s, x: ops.gelu(s, x, "tanh"), nn.GELU("tanh")),
-        (lambda s, x: ops.softplus(s, x, 3.0), nn.Softplus(3.0)),
-        (lambda s, x: ops.softplus(s, x, 0.5, 1.0), nn.Softplus(0.5, 1.0)),
-        (lambda s, x: ops.softshrink(s, x, 1.5), nn.Softshrink(1.5)),
-        (lambda s, x: ops.softshrink(s, x, 0.0), nn.Softshrink(0.0)),
-        (lambda s, x: ops.hardshrink(s, x, 1.5), nn.Hardshrink(1.5)),
-        (lambda s, x: ops.threshold(s, x, 0.5, -3.0), nn.Threshold(0.5, -3.0)),
-        (lambda s, x: ops.rrelu(s, x, 0.2, 0.6), nn.RReLU(0.2, 0.6)),
-        (lambda s, x: ops.glu(s, x, 1), nn.GLU(1)),
+        (lambda x: ops.hardtanh(x, -0.25, 2.5), nn.Hardtanh(-0.25, 2.5)),
+        (lambda x: ops.leaky_relu(x, 0.1), nn.LeakyReLU(0.1)),
+        (lambda x: ops.leaky_relu(x, 0.0), nn.LeakyReLU(0.0)),
+        (lambda x: ops.leaky_relu(x, negative_slope=1), nn.LeakyReLU(1)),
+        (lambda x: ops.elu(x, 0.3), nn.ELU(0.3)),
+        (lambda x: ops.celu(x, 2.0), nn.CELU(2.0)),
+        (lambda x: ops.celu(x, 0.1), nn.CELU(0.1)),
+        (lambda x: ops.gelu(x, approximate="tanh"), nn.GELU("tanh")),
+        (lambda x: ops.softplus(x, 3.0), nn.Softplus(3.0)),
+        (lambda x: ops.softplus(x, 0.5, 1.0), nn.Softplus(0.5, 1.0)),
+        (lambda x: ops.softshrink(x, 1.5), nn.Softshrink(1.5)),
+        (lambda x: ops.softshrink(x, 0.0), nn.Softshrink(0.0)),
+        (lambda x: ops.hardshrink(x, 1.5), nn.Hardshrink(1.5)),
+        (lambda x: ops.threshold(x, 0.5, -3.0), nn.Threshold(0.5, -3.0)),
+        (lambda x: ops.rrelu(x, 0.2, 0.6), nn.RReLU(0.2, 0.6)),
+        (lambda x: ops.glu(x, 1), nn.GLU(1)),
         (lambda s, x: ops.prelu(s, x, 6), nn.PReLU(6, init=0.4)),
     ],
 )
@@ -92,21 +105,32 @@ def test_prelu_of_every_rank(shape: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("name", sorted(ACTIVATIONS))
 def test_dynamic_sizes(name: str) -> None:
-    twin = getattr(nn, name)()
-    one = OneOp(
-        ACTIVATIONS[name], (((1, 2, 4), 6, (2, 4, 8), 4), "float32"), weights=twin.eval().state_dict(), named=None
-    )
+    op, twin = pair(name)
+    one = OneOp(op, (((1, 2, 4), 6, (2, 4, 8), 4), "float32"), weights=twin.eval().state_dict(), named=None)
     for shape in ((1, 6, 8, 4), (4, 6, 2, 4)):
         compare(one, twin, [values(*shape)], 1e-6)
 
 
-def test_threshold_and_activation_build() -> None:
-    build(OneOp(lambda s, x: ops.activation(s, "SCALED_TANH", x, alpha=2.0, beta=0.5), values(2, 3)).net)
-    check(
-        lambda s, x: ops.activation(s, "SCALED_TANH", x, alpha=2.0, beta=0.5),
-        lambda x: 2 * torch.tanh(0.5 * x),
-        values(2, 3),
-    )
+@pytest.mark.parametrize(
+    ("op", "kind"),
+    [
+        (ops.relu, "RELU"),
+        (ops.relu6, "CLIP"),
+        (ops.hardsigmoid, "HARD_SIGMOID"),
+        (ops.gelu, "GELU_ERF"),
+        (ops.leaky_relu, "LEAKY_RELU"),
+        (ops.rrelu, "LEAKY_RELU"),
+        (ops.elu, "ELU"),
+        (ops.selu, "SELU"),
+        (ops.softsign, "SOFTSIGN"),
+        (ops.sigmoid, "SIGMOID"),
+        (ops.tanh, "TANH"),
+    ],
+)
+def test_one_layer_of_tensorrts(op: Any, kind: str) -> None:
+    net = OneOp(op, values(2, 3)).net
+    assert net.trt.num_layers == 1
+    assert tensorrt.view(net.trt, 0).type.name == kind
 
 
 def test_not_a_number_stays_one() -> None:
@@ -115,17 +139,23 @@ def test_not_a_number_stays_one() -> None:
         assert OneOp(op, x)(x)[0].isnan().tolist() == [[True, False, False]]
 
 
-def test_errors() -> None:
-    with pytest.raises(NetworkError) as kind:
-        OneOp(lambda s, x: ops.gelu(s, x, "sigmoid"), values(2, 3))
-    assert str(kind.value) == "a.b: gelu: found approximate='sigmoid', expected 'none' or 'tanh'"
-    with pytest.raises(NetworkError) as odd:
-        OneOp(lambda s, x: ops.glu(s, x, 1), values(2, 3))
-    assert str(odd.value) == "a.b: glu: found size 3 at dim 1 of (2, 3), expected an even one"
-    with pytest.raises(NetworkError, match=r"^a\.b: dim: found 2, expected -2 to 1 for shape \(2, 4\)$"):
-        OneOp(lambda s, x: ops.glu(s, x, 2), values(2, 4))
-    with pytest.raises(NetworkError) as slopes:
-        OneOp(lambda s, x: ops.prelu(s, x, 5), values(2, 3), weights={"weight": torch.ones(5)})
-    assert str(slopes.value) == (
-        "a.b: prelu: found 5 slopes for shape (2, 3), expected 1 or as many as dimension 1 holds"
-    )
+@pytest.mark.parametrize(
+    ("op", "text"),
+    [
+        (lambda x: ops.gelu(x, approximate="sigmoid"), "gelu: approximate: found 'sigmoid', expected 'none' or 'tanh'"),
+        (lambda x: ops.glu(x, 1), "glu: found size 3 at dim 1 of (2, 3), expected an even one"),
+        (lambda x: ops.glu(x, 2), "glu: dim: found 2, expected -2 to 1 for shape (2, 3)"),
+        (lambda x: ops.hardtanh(x, 2, 1), "hardtanh: min_val: found 2, expected at most max_val, 1"),
+        (lambda x: ops.celu(x, 0), "celu: alpha: found 0, expected another number"),
+        (lambda x: ops.softplus(x, 0.0), "softplus: beta: found 0, expected another number"),
+        (lambda x: ops.softshrink(x, -1), "softshrink: lambd: found -1, expected at least 0"),
+        (
+            lambda s, x: ops.prelu(s, x, 5),
+            "prelu: num_parameters: found 5 for shape (2, 3), expected 1 or the size of dimension 1",
+        ),
+    ],
+)
+def test_errors(op: Any, text: str) -> None:
+    with pytest.raises(NetworkError) as caught:
+        OneOp(op, values(2, 3), weights={"weight": torch.ones(5)})
+    assert str(caught.value) == f"a.b: {text}"

@@ -1,42 +1,44 @@
-"""What holds for every op: its twin's values, its layer's name, no layer for nothing, a plan with no GPU."""
+"""What holds for every op: its twin's values, its layers' names, no layer for nothing, a plan with no GPU."""
 
 from __future__ import annotations
 
-import inspect
+import re
 from typing import Any
 
 import pytest
 import torch
 
 from tests.ops.catalogue import EXAMPLES, Example
-from tests.ops.support import PATH, OneOp, build, close, compare, dead_layers, layers, producer, weights_of
+from tests.ops.support import OWN, PATH, OneOp, applied, build, close, compare, dead_layers, flat, layers, producer
 from wtsnet import ops
-from wtsnet.network.network import Network, Tensor
+from wtsnet.network import OPS, Network, Scope, Tensor, module
 
 NAMES = sorted(EXAMPLES)
-WITH_SUFFIX = [name for name in NAMES if "suffix" in inspect.signature(getattr(ops, name)).parameters]
+WITH_WEIGHTS = [name for name in NAMES if OPS[name].weights or name == "conv_bn"]
+WEIGHTLESS = [name for name in NAMES if name not in WITH_WEIGHTS and name != "identity"]
+# What layers of an op are called that no op of that name has added.
+LABELS = {"constant", "dim", "dims", "shape", "fill", "start", "step", "axis", "neighbours", "windows", "correction"}
 
 
 def made(example: Example, dtype: str = "float32", **options: Any) -> OneOp:
-    named = None if example.layer is None else PATH + example.layer
-    weights = {**example.weights, **(weights_of(example.twin, None) or {})}
-    return OneOp(example.op, *example.specs(dtype), weights=weights, named=named, **options)
+    weights = example.all_weights()
+    return OneOp(example.op, *example.specs(dtype), weights=weights, named=example.named, **options)
 
 
-def called(example: Example, *suffixes: str) -> tuple[Network, list[Tensor]]:
-    """The op called in one scope for each of `suffixes`, and the first output of each call."""
-    weights = {**example.weights, **(weights_of(example.twin, None) or {})}
-    net = Network({f"{PATH}.{key}": value for key, value in weights.items()})
-    given = [net.input(f"x{i}", shape, dtype) for i, (shape, dtype) in enumerate(example.specs())]
-    outputs = []
-    for suffix in suffixes:
-        y = example.op(net.root / "a" / "b", *given, **({"suffix": suffix} if suffix else {}))
-        outputs.append(y[0] if isinstance(y, list | tuple) else y)
-    return net, outputs
+def network(example: Example) -> tuple[Network, list[Tensor]]:
+    """A network with the example's inputs, and these."""
+    net = Network({f"{PATH}.{key}": value for key, value in example.all_weights().items()})
+    return net, [net.input(f"x{i}", shape, dtype) for i, (shape, dtype) in enumerate(example.specs())]
 
 
 def test_every_op_has_an_example() -> None:
     assert set(EXAMPLES) == set(ops.__all__) - {"ACTIVATIONS"}
+
+
+def test_every_name_is_its_op() -> None:
+    """A file beside `__init__.py` that is called as an op is must not stand in its place."""
+    for name in EXAMPLES:
+        assert getattr(ops, name) is OPS[name].function, name
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -60,50 +62,65 @@ def test_half_precision(name: str, dtype: torch.dtype, tol: float) -> None:
     inputs = example.inputs(2, dtype)
     one = made(example, str(dtype).removeprefix("torch."))
     with torch.inference_mode():
-        expected = example.twin(*(x.float() if x.is_floating_point() else x for x in inputs))
-    wanted = list(expected) if isinstance(expected, list | tuple) else [expected]
+        wanted = flat(example.twin(*(x.float() if x.is_floating_point() else x for x in inputs)))
     for y, ours, theirs in zip(one.outputs, one(*inputs), wanted, strict=True):
         if theirs.is_floating_point():
             assert y.dtype == str(dtype).removeprefix("torch.")
         close(ours.float() if theirs.is_floating_point() else ours, theirs, tol)
 
 
-@pytest.mark.parametrize("name", ["embedding", "parameter"])
 @pytest.mark.parametrize(("precision", "dtype"), [("fp16", "float16"), ("bf16", "bfloat16")])
-def test_tables_take_the_networks_precision(name: str, precision: str, dtype: str) -> None:
-    example = EXAMPLES[name]
-    weights = {**example.weights, **(weights_of(example.twin, None) or {})}
-    one = OneOp(example.op, *example.specs(), weights=weights, named=None, precision=precision)
+def test_tables_take_the_networks_precision(precision: str, dtype: str) -> None:
+    example = EXAMPLES["embedding"]
+    one = OneOp(example.op, *example.specs(), weights=example.all_weights(), named=None, precision=precision)
     assert one.outputs[0].dtype == dtype
     inputs = example.inputs(2)
     with torch.inference_mode():
-        expected = example.twin(*inputs)
-    close(one(*inputs)[0].float(), expected[0] if name == "parameter" else expected, 1e-2)
+        close(one(*inputs)[0].float(), example.twin(*inputs), 1e-2)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if EXAMPLES[name].layer == ""])
-def test_layer_carries_the_path(name: str) -> None:
-    net, (first, second) = called(EXAMPLES[name], "", "")
-    assert [producer(net, first), producer(net, second)] == [PATH, f"{PATH}#2"]
-    assert net.modules[PATH] == [first.trt, second.trt]
+@pytest.mark.parametrize("name", WITH_WEIGHTS)
+def test_an_op_with_weights_is_its_module(name: str) -> None:
+    """Called twice: each time the layer that makes its output bears the module's name, and the output is noted."""
+    example = EXAMPLES[name]
+    net, given = network(example)
+    s = net.root / "a" / "b"
+    first, second = (flat(example.op(s, *given)) for _ in range(2))
+    path = PATH if PATH in net.modules else f"{PATH}[0]"
+    named = path if example.named is OWN else example.named
+    assert [producer(net, first[0]), producer(net, second[0])] == [named, f"{named}#2"]
+    assert net.modules[path] == [first[0].trt, second[0].trt]
     assert all(layer.name.startswith(PATH) for layer in layers(net))
+    assert {key for key in net.modules if key.startswith(PATH)} == set(net.modules)
 
 
-@pytest.mark.parametrize("name", WITH_SUFFIX)
-def test_suffix_names_the_layer(name: str) -> None:
-    net, (y,) = called(EXAMPLES[name], "part")
-    assert producer(net, y) == f"{PATH}:part"
-    assert PATH not in net.modules
+@pytest.mark.parametrize("name", WEIGHTLESS)
+def test_an_op_without_weights_is_named_after_the_module_it_is_in(name: str) -> None:
+    """What it gives is no module's output, and its layers are the module's and called as ops are."""
+    example = EXAMPLES[name]
+    net, given = network(example)
+
+    @module
+    def around(s: Scope) -> None:
+        applied.__wrapped__(s, example.op, *given)  # type: ignore[attr-defined]  # within the module, not as one
+
+    around(net.root / "a" / "b")
+    assert net.modules == {}
+    found = [re.fullmatch(r"a\.b:(\w+)(#\d+)?", layer.name) for layer in layers(net)]
+    labels = [match[1] if match else None for match in found]
+    assert {label for label in labels if label not in OPS and not str(label).startswith("to_")} <= LABELS
 
 
 def test_identity_adds_no_layer() -> None:
-    net, (y,) = called(EXAMPLES["identity"], "")
+    net = Network({})
+    x = net.input("x", (2, 3))
+    assert ops.identity(x) is x
     assert net.trt.num_layers == 0
-    assert net.modules[PATH] == [y.trt]
 
 
 def test_dead_layers_are_found() -> None:
-    net, (y,) = called(EXAMPLES["relu"], "")
-    assert dead_layers(net) == [PATH]
+    net, (x,) = network(EXAMPLES["relu"])
+    y = ops.relu(x)
+    assert dead_layers(net) == ["relu"]
     net.output("y", y)
     assert dead_layers(net) == []

@@ -8,7 +8,4 @@ from importlib import import_module
 from pkgutil import walk_packages
 
 for _module in walk_packages(__path__, f"{__name__}."):
-    try:  # WIP
-        import_module(_module.name)
-    except (ImportError, TypeError) as _error:  # WIP
-        print("WIP", _module.name, _error)
+    import_module(_module.name)

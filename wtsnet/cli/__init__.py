@@ -18,6 +18,7 @@ from wtsnet.cli.doctor import doctor
 from wtsnet.cli.export import export
 from wtsnet.cli.inspect import inspect
 from wtsnet.cli.models import models
+from wtsnet.cli.ops import ops
 from wtsnet.cli.run import run
 from wtsnet.cli.verify import verify
 from wtsnet.errors import WtsnetError
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["export", "main", "run_app"]
 
-COMMANDS: tuple[Callable[..., Any], ...] = (models, export, inspect, build, run, verify, compare, bench, doctor)
+COMMANDS: tuple[Callable[..., Any], ...] = (models, ops, export, inspect, build, run, verify, compare, bench, doctor)
 
 
 def main() -> None:

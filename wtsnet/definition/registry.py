@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import pkgutil
+import re
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from wtsnet.definition.zoo import zoo
 from wtsnet.errors import ModelError, WtsnetError, nearest
 from wtsnet.network import module as module_of
+from wtsnet.ops import meant
 
 if TYPE_CHECKING:
     from wtsnet.network import Scope, Tensor, Weights
@@ -247,10 +249,7 @@ def models() -> Mapping[str, Model]:
 @cache
 def _load_zoo() -> None:
     for entry in pkgutil.iter_modules(zoo().__path__):
-        try:  # WIP
-            importlib.import_module(f"wtsnet.models.{entry.name}")
-        except ImportError as error:  # WIP
-            print("WIP", entry.name, error)
+        importlib.import_module(f"wtsnet.models.{entry.name}")
 
 
 def _load(path: Path) -> Mapping[str, Model]:
@@ -276,7 +275,13 @@ def _run(path: Path, source: bytes) -> Mapping[str, Model]:
     except Exception as error:
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
         at = f"{path}, line {lines[-1]}" if lines else str(path)
-        raise ModelError(f"{at}: {type(error).__name__}: {error}") from error
+        raise ModelError(f"{at}: {type(error).__name__}: {error}{_meant(error)}") from error
     finally:
         _MODELS.clear()
         _MODELS.update(others)
+
+
+def _meant(error: Exception) -> str:
+    """Which op was meant, where one is imported that there is not: Python's error keeps no other text."""
+    name = re.match(r"cannot import name '(\w+)' from 'wtsnet\.ops'", str(error))
+    return meant(name[1]) if name and isinstance(error, ImportError) else ""

@@ -1,3 +1,3 @@
 """Which wtsnet this is: manifests say what wrote them."""
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"

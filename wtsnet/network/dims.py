@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 class Dim:
     """A size of a tensor at run time, or what is reckoned from such sizes: `h * 2`, `h // 2`, `h % 2`, `h + w`,
-    `h - 1`."""
+    `h - 1`. It has no value before the network runs, so to compare it is an error."""
 
     __slots__ = ("a", "b", "operation")
+    __hash__ = object.__hash__
 
     def __init__(self, a: Tensor | Dim | int, b: Dim | int, operation: str = "SHAPE") -> None:
         """`a` and `b` are the operands; for "SHAPE", the tensor and its axis."""
@@ -32,34 +33,92 @@ class Dim:
         self.operation = operation
 
     def __mul__(self, other: int | Dim) -> Dim:
-        return self if _is(other, 1) else Dim(self, other, "PROD")
+        return _of(self, other, "PROD", same=1)
 
     def __floordiv__(self, other: int | Dim) -> Dim:
-        return self if _is(other, 1) else Dim(self, other, "FLOOR_DIV")
+        return _of(self, other, "FLOOR_DIV", same=1)
 
     def __rfloordiv__(self, other: int) -> Dim:
-        return Dim(other, self, "FLOOR_DIV")
+        return _of(other, self, "FLOOR_DIV")
 
     def __mod__(self, other: int | Dim) -> Dim:
-        return self - self // other * other
+        return self - self // other * other if _is_size(other) else NotImplemented
+
+    def __rmod__(self, other: int) -> Dim:
+        return other - other // self * self if _is_size(other) else NotImplemented
 
     def __add__(self, other: int | Dim) -> Dim:
-        return self if _is(other, 0) else Dim(self, other, "SUM")
+        if isinstance(other, Dim) and other.operation == "SUB" and _same_size(self, other.b):
+            return other.a  # type: ignore[return-value]  # x.h + (y.h − x.h): padding up to the size of another
+        return _of(self, other, "SUM", same=0)
 
     def __sub__(self, other: int | Dim) -> Dim:
-        return self if _is(other, 0) else Dim(self, other, "SUB")
+        return _of(self, other, "SUB", same=0)
 
     def __rsub__(self, other: int) -> Dim:
-        return Dim(other, self, "SUB")
+        return _of(other, self, "SUB")
 
     def __neg__(self) -> Dim:
         return 0 - self
 
+    def __pos__(self) -> Dim:
+        return self
+
     __rmul__ = __mul__
     __radd__ = __add__
 
+    def __eq__(self, other: object) -> bool:
+        return self._compared() if _is_size(other) else NotImplemented
+
+    def __lt__(self, other: object) -> bool:
+        return self._compared() if _is_size(other) else NotImplemented
+
+    __le__ = __gt__ = __ge__ = __lt__
+
+    def __bool__(self) -> bool:
+        return self._compared()
+
+    def __index__(self) -> int:
+        return self._compared()
+
+    def _compared(self) -> bool:
+        raise self.tensor.error(
+            f"found a size of {self.tensor!r} that is known only at run time, expected a fixed one where Python compares "
+            "or counts"
+        )
+
+    @property
+    def tensor(self) -> Tensor:
+        """The first tensor whose size it is made of."""
+        operand = self.a if not _is_number(self.a) else self.b
+        return operand.tensor if isinstance(operand, Dim) else operand  # type: ignore[return-value]  # one is no number
+
     def __repr__(self) -> str:
         return f"Dim({self.a!r}, {self.b!r}, {self.operation!r})"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | np.integer)
+
+
+def _is_size(value: object) -> bool:
+    return isinstance(value, Dim) or _is_number(value)
+
+
+def _same_size(a: Dim, b: int | Dim) -> bool:
+    """Whether both are the size of one tensor along one axis."""
+    if not isinstance(b, Dim) or not a.operation == b.operation == "SHAPE":
+        return False
+    return a.tensor.trt is b.tensor.trt and a.b == b.b
+
+
+def _of(a: int | Dim, b: int | Dim, operation: str, same: int | None = None) -> Dim:
+    """`a` and `b` put together; `a` itself where `b` is the number `same`, which changes nothing."""
+    if not _is_size(a) or not _is_size(b):
+        return NotImplemented
+    if same is not None and not isinstance(b, Dim) and b == same:
+        return a  # type: ignore[return-value]  # one of them is a Dim, and this one is no number then
+    return Dim(a, b, operation)
 
 
 def largest(a: int | Dim, b: int | Dim) -> int | Dim:
@@ -70,10 +129,6 @@ def largest(a: int | Dim, b: int | Dim) -> int | Dim:
 def smallest(a: int | Dim, b: int | Dim) -> int | Dim:
     """The smaller of two sizes."""
     return min(a, b) if isinstance(a, int) and isinstance(b, int) else Dim(a, b, "MIN")
-
-
-def _is(other: int | Dim, number: int) -> bool:
-    return isinstance(other, int) and other == number
 
 
 def shape_tensor(net: Network, dims: Sequence[int | Dim]) -> Tensor:
@@ -95,7 +150,6 @@ def _value(net: Network, dim: Tensor | Dim | int) -> Tensor:
     if not isinstance(dim, Dim):
         return net.constant(np.array([dim], np.int64), "int64", label="dim")
     if dim.operation == "SHAPE":
-        shape = net.emit("add_shape", dim.a, label="shape")
-        return net.emit("add_slice", shape, (dim.b,), (1,), (1,), label="dim")
+        return net.size(dim.a, dim.b)  # type: ignore[arg-type]  # a tensor and its axis
     a, b = (_value(net, operand) for operand in (dim.a, dim.b))
     return net.emit("add_elementwise", a, b, tensorrt.enum("ElementWiseOperation", dim.operation), label="dim")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from wtsnet.network.dims import Dim
 from wtsnet.network.op import op
 from wtsnet.network.pointwise import elementwise, where
 from wtsnet.network.product import multiply
-from wtsnet.network.shape import axis_of, cut, emit_slice, select, to, transpose, unsqueeze
+from wtsnet.network.shape import axis_of, cut, cut_axes, expand, select, to, transpose, unsqueeze
 
 if TYPE_CHECKING:
     from wtsnet.network.checks import Index
@@ -51,6 +52,8 @@ def getitem(input: Tensor, index: Index) -> Tensor:
         if item is None:
             x, axis = unsqueeze(x, axis), axis + 1
         elif is_tensor(item):
+            if item.dtype == "bool":
+                raise input.error("index: found bool, expected int32 or int64; where and masked_fill take bools")
             x, axis = index_select(x, axis, item), axis + item.rank
         elif isinstance(item, slice):
             axis += 1
@@ -64,7 +67,7 @@ def _is_integer(item: Any) -> bool:
 
 
 def _cut(x: Tensor, items: list[Any]) -> Tensor:
-    """All slices in one layer where the sizes are fixed, else one after the other."""
+    """All slices at once, in one layer."""
     bounds = [item for item in items if isinstance(item, slice)]
     for item in bounds:
         for value in (item.start, item.stop, item.step):
@@ -72,25 +75,9 @@ def _cut(x: Tensor, items: list[Any]) -> Tensor:
                 raise x.error(f"index: found {shown(value)} in a slice, expected integers or Dims")
         if item.step is not None and (isinstance(item.step, Dim) or item.step < 1):
             raise x.error(f"index: found step {item.step}, expected at least 1; flip turns a dimension round")
-    fixed = not any(isinstance(value, Dim) for item in bounds for value in (item.start, item.stop))
-    starts, sizes, steps = [0] * x.rank, list(x.shape), [1] * x.rank
-    late = []
-    for axis, item in enumerate(items):
-        if not isinstance(item, slice) or item == slice(None):
-            continue
-        if not fixed or x.shape[axis] == -1:
-            late.append(axis)
-            continue
-        begin, end, step = item.indices(x.shape[axis])
-        if end <= begin:
-            raise x.error(f"index: found {item.start}:{item.stop} of {x.shape[axis]}, expected at least one value")
-        starts[axis], sizes[axis], steps[axis] = begin, -(-(end - begin) // step), step
-    if tuple(sizes) != x.shape:
-        want = [dim if size == -1 else size for dim, size in zip(x.dims, sizes, strict=True)]
-        x = emit_slice(x, starts, want, steps)
-    for axis in late:
-        x = cut(x, axis, items[axis].start, items[axis].stop, items[axis].step or 1)
-    return x
+    return cut_axes(
+        x, {axis: item for axis, item in enumerate(items) if isinstance(item, slice) and item != slice(None)}
+    )
 
 
 @op("torch.index_select")
@@ -116,25 +103,37 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     _check_integers(index)
     if index.rank != input.rank:
         raise input.error(f"index: found {index.shape} for {input.shape}, expected as many dimensions")
-    x = input
-    for other in range(x.rank):  # torch takes an index of fewer rows
-        if other != axis and -1 not in (x.shape[other], index.shape[other]) and index.shape[other] < x.shape[other]:
-            x = cut(x, other, 0, index.shape[other])
+    x = _first(input, index, (other for other in range(input.rank) if other != axis))
     return x.net.emit("add_gather_v2", x, index, tensorrt.enum("GatherMode", "ELEMENT"), axis=axis)
 
 
 @op("torch.scatter")
-def scatter(input: Tensor, dim: int, index: Tensor, src: Tensor | float) -> Tensor:
+def scatter(input: Tensor, dim: int, index: Tensor, src: Tensor | float | bool) -> Tensor:
     """`input` with the values of `src` put where `index` says along `dim`. Which of several for one place stays is left
     open, as in torch."""
     axis = axis_of(input, dim)
     _check_integers(index)
-    values = src
+    if index.rank != input.rank:
+        raise input.error(f"index: found {index.shape} for {input.shape}, expected as many dimensions")
     if not is_tensor(src):
-        filled = to(elementwise("PROD", index, 0), input.dtype)
-        values = elementwise("SUM", filled, src) if src else filled
+        values = expand(input.net.constant(np.full((1,) * input.rank, src), input.dtype), index.dims)
+    elif src.dtype != input.dtype:
+        raise input.error(f"src: found {src.dtype}, expected the input's {input.dtype}")
+    else:
+        sizes = zip(src.shape, index.shape, strict=False)
+        if src.rank != index.rank or any(-1 not in (own, wanted) and own < wanted for own, wanted in sizes):
+            raise input.error(f"src: found {src.shape} for an index of {index.shape}, expected its sizes at least")
+        values = _first(src, index, range(src.rank))
     mode = tensorrt.enum("ScatterMode", "ELEMENT")
     return input.net.emit("add_scatter", input, index, values, mode, axis=axis)
+
+
+def _first(x: Tensor, index: Tensor, axes: Iterable[int]) -> Tensor:
+    """As much of `x` as an index has along these axes, where both are known: torch takes an index of fewer rows."""
+    for axis in axes:
+        if -1 not in (x.shape[axis], index.shape[axis]) and index.shape[axis] < x.shape[axis]:
+            x = cut(x, axis, 0, index.shape[axis])
+    return x
 
 
 @op("torch.scatter_add")
@@ -165,7 +164,9 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
 @op("torch.nn.functional.one_hot")
 def one_hot(input: Tensor, num_classes: int) -> Tensor:
     """1 at each index of a new last dimension of `num_classes`, else 0, as int32."""
-    _check_integers(input)
+    _check_integers(input, "input")
+    if num_classes < 1:
+        raise input.error(f"num_classes: found {num_classes}, expected at least 1")
     places = np.arange(num_classes).reshape(*(1,) * input.rank, -1)
     return to(elementwise("EQUAL", unsqueeze(input, -1), input.net.constant(places, input.dtype)), "int32")
 
@@ -193,6 +194,6 @@ def _kept(x: Tensor, kept: Tensor) -> Tensor:
     return elementwise("AND", kept, x) if x.dtype == "bool" else where(kept, x, 0)
 
 
-def _check_integers(index: Tensor) -> None:
+def _check_integers(index: Tensor, name: str = "index") -> None:
     if index.dtype not in INTEGERS:
-        raise index.error(f"index: found {index.dtype}, expected int32 or int64")
+        raise index.error(f"{name}: found {index.dtype}, expected int32 or int64")

@@ -76,6 +76,7 @@ class Network:
         self.facts: dict[str, Any] = {}
         self.profile: dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = {}
         self._names: dict[str, int] = {}
+        self._sizes: dict[tuple[int, int], tuple[Any, Any]] = {}
         self._unnamed: dict[str, str] = {}  # layers that no module's output comes from: their names, and whose they are
 
     @property
@@ -259,6 +260,15 @@ class Network:
         """A constant of `value`'s shape, converted to `dtype`."""
         array = np.asarray(value)
         return self.emit("add_constant", array.shape, self.convert(array, dtype), label=label, path=path)
+
+    def size(self, x: Tensor, axis: int) -> Tensor:
+        """The size of `x` along `axis` at run time: an int64 tensor of shape (1,), made once."""
+        key = id(x.trt), axis
+        if key not in self._sizes:
+            shape = self.emit("add_shape", x, label="shape")
+            made = self.emit("add_slice", shape, (axis,), (1,), (1,), label="size")
+            self._sizes[key] = x.trt, made.trt  # x.trt is held, so that no other gets its id
+        return Tensor(self, self._sizes[key][1])
 
     def convert(self, array: NDArray[Any], dtype: str) -> NDArray[Any]:
         """`array` as C-contiguous values of `dtype`.

@@ -111,7 +111,10 @@ def _inside(net: Network, path: str, made: Callable[[], T]) -> T:
     finally:
         net.where = before
     if path:
-        del net.modules.get(path, [])[calls:]  # what was made inside never counts
+        if path in net.modules:
+            del net.modules[path][calls:]  # what was made inside never counts
+            if not calls:
+                del net.modules[path]
         if net.items.get(path, 0) == items:  # else the function said itself what its items are
             net.record(path, result)
     return result

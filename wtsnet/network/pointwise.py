@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wtsnet import trt as tensorrt
-from wtsnet.network.checks import is_tensor, shown
+from wtsnet.network.checks import is_tensor
 from wtsnet.network.dims import Dim, shape_tensor
 from wtsnet.network.op import op
 from wtsnet.network.shape import lifted, to
@@ -55,8 +55,9 @@ def _constant(value: Any, like: Tensor) -> Tensor:
 
 def elementwise(operation: str, a: Any, b: Any) -> Tensor:
     """TensorRT's ElementWiseOperation `operation` of two tensors, or of a tensor and a number or a Dim."""
-    if not is_tensor(a) and not is_tensor(b):
-        raise TypeError(f"{operation}: found {shown(a)} and {shown(b)}, expected a Tensor")
+    first = next(operand for operand in (a, b) if is_tensor(operand))
+    if operation not in ("AND", "OR", "XOR") and any(is_tensor(x) and x.dtype == "bool" for x in (a, b)):
+        raise first.error("found bool, expected numbers: TensorRT has no arithmetic of bools, x.int() makes numbers")
     left, right = operands(a, b)
     return left.net.emit("add_elementwise", left, right, tensorrt.enum("ElementWiseOperation", operation))
 
@@ -133,8 +134,8 @@ def fmod(input: Tensor, other: Tensor | Dim | float) -> Tensor:
 
 
 @op("torch.pow")
-def pow(input: Tensor, exponent: Tensor | Dim | float) -> Tensor:
-    """input to the power `exponent`."""
+def pow(input: Tensor | float, exponent: Tensor | Dim | float) -> Tensor:
+    """input to the power `exponent`; one of both may be a number."""
     if isinstance(exponent, int | float) and exponent == 2:
         return elementwise("PROD", input, input)
     return elementwise("POW", input, exponent)
@@ -221,6 +222,36 @@ def logical_not(input: Tensor) -> Tensor:
     return unary("NOT", _truth(input))
 
 
+def _bits(input: Tensor) -> Tensor:
+    if input.dtype != "bool":
+        raise input.error(f"found {input.dtype}, expected bool: TensorRT has no arithmetic of bits")
+    return input
+
+
+@op("torch.bitwise_and")
+def bitwise_and(input: Tensor, other: Tensor | bool) -> Tensor:
+    """Whether both are true, of bools alone."""
+    return elementwise("AND", _bits(input), other)
+
+
+@op("torch.bitwise_or")
+def bitwise_or(input: Tensor, other: Tensor | bool) -> Tensor:
+    """Whether either is true, of bools alone."""
+    return elementwise("OR", _bits(input), other)
+
+
+@op("torch.bitwise_xor")
+def bitwise_xor(input: Tensor, other: Tensor | bool) -> Tensor:
+    """Whether one of both is true, of bools alone."""
+    return elementwise("XOR", _bits(input), other)
+
+
+@op("torch.bitwise_not")
+def bitwise_not(input: Tensor) -> Tensor:
+    """Whether it is false, of bools alone."""
+    return unary("NOT", _bits(input))
+
+
 @op("torch.where")
 def where(condition: Tensor, input: Tensor | float | bool, other: Tensor | float | bool) -> Tensor:
     """`input` where `condition` (bool) holds, else `other`; a number takes the other's dtype. Of two
@@ -244,6 +275,8 @@ def where(condition: Tensor, input: Tensor | float | bool, other: Tensor | float
 @op("torch.masked_fill")
 def masked_fill(input: Tensor, mask: Tensor, value: float | bool) -> Tensor:
     """`value` where `mask` (bool) holds, else `input`."""
+    if mask.dtype != "bool":
+        raise input.error(f"mask: found {mask.dtype}, expected bool")
     return where(mask, value, input)
 
 
@@ -271,8 +304,10 @@ def exp(input: Tensor) -> Tensor:
 @op("torch.expm1")
 def expm1(input: Tensor) -> Tensor:
     """e to the power of it, less 1; near 0, where the difference would lose its digits, as 2·sinh(x/2)·e^(x/2)."""
-    half = elementwise("PROD", floats(input), 0.5)
-    return elementwise("PROD", elementwise("PROD", unary("SINH", half), 2.0), unary("EXP", half))
+    x = floats(input)
+    half = elementwise("PROD", x, 0.5)
+    near = elementwise("PROD", elementwise("PROD", unary("SINH", half), 2.0), unary("EXP", half))
+    return where(gt(unary("ABS", x), 1.0), elementwise("SUB", unary("EXP", x), 1.0), near)
 
 
 @op("torch.log")
@@ -443,12 +478,14 @@ def atanh(input: Tensor) -> Tensor:
 
 @op("torch.atan2")
 def atan2(input: Tensor, other: Tensor) -> Tensor:
-    """The angle in radians of the point (other, input), from −π to π."""
-    beside = eq(other, 0.0)  # on the vertical axis, where there is no ratio
-    angle = atan(elementwise("DIV", input, where(beside, 1.0, other)))
-    turned = elementwise("SUM", angle, where(ge(input, 0.0), math.pi, -math.pi))
-    quarter = elementwise("PROD", unary("SIGN", input), math.pi / 2)
-    return where(gt(other, 0.0), angle, where(beside, quarter, turned))
+    """The angle in radians of the point (other, input), from −π to π, of finite values; −0 counts as 0."""
+    y, x = floats(input), floats(other)
+    beside = eq(x, 0.0)  # on the vertical axis, where there is no ratio
+    angle = atan(elementwise("DIV", y, where(beside, 1.0, x)))
+    half_turn = y.net.constant(np.full((1,) * y.rank, math.pi), y.dtype)
+    turned = elementwise("SUM", angle, where(ge(y, 0.0), half_turn, -math.pi))
+    quarter = elementwise("PROD", unary("SIGN", y), math.pi / 2)
+    return where(gt(x, 0.0), angle, where(beside, quarter, turned))
 
 
 @op("torch.erf")

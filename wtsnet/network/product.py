@@ -60,41 +60,73 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
 
 @op("torch.einsum")
 def einsum(equation: str, *operands: Tensor) -> Tensor:
-    """Sums of products in Einstein's notation, of one or two tensors, such as "bhid,bhjd->bhij".
+    """Sums of products in Einstein's notation, such as "bhid,bhjd->bhij"; of three tensors and more, from left to right.
 
-    An index may stand once in a tensor's part; "..." stands for the dimensions in front, which broadcast.
+    An index may stand once in a tensor's part; "..." stands for further dimensions. Sizes of 1 broadcast.
     """
     first = operands[0]
     inputs, arrow, result = equation.replace(" ", "").partition("->")
     parts = inputs.split(",")
-    if len(parts) != len(operands) or len(parts) > 2:
-        raise first.error(
-            f"equation: found {equation!r} for {len(operands)} tensors, expected one or two and as many parts"
-        )
-    spare = [letter for letter in "ZYXWVUTSRQPONMLKJIHGFEDCBA" if letter not in equation]
-    most = max(x.rank - len(part.replace("...", "")) for part, x in zip(parts, operands, strict=True))
-    dots = "".join(spare[: max(most, 0)])
-    written = []
-    for part, x in zip(parts, operands, strict=True):
-        free = x.rank - len(part.replace("...", ""))
-        if not re.fullmatch(r"[A-Za-z]*(\.\.\.)?[A-Za-z]*", part) or free < 0 or (free and "..." not in part):
-            raise first.error(
-                f"equation: found part {part!r} for shape {x.shape}, expected an index for each dimension"
-            )
-        written.append(part.replace("...", dots[len(dots) - free :]))
-    letters = "".join(written)
-    if any(len(set(part)) < len(part) for part in written):
-        raise first.error(
-            f"equation: found {equation!r}, expected no index twice in one part: TensorRT takes no diagonals"
-        )
-    if not arrow:
-        result = ("..." if "..." in inputs else "") + "".join(
-            sorted(c for c in set(letters) - set(dots) if letters.count(c) == 1)
-        )
-    wanted = result.replace("...", dots)
-    if len(set(wanted)) < len(wanted) or not set(wanted) <= set(letters):
+    if len(parts) != len(operands):
+        raise first.error(f"equation: found {equation!r} for {len(operands)} tensors, expected as many parts")
+    for x in operands[1:]:
+        if x.dtype != first.dtype:
+            raise first.error(f"found {first.dtype} and {x.dtype}, expected equal dtypes")
+    terms = [_labels(x, part) for part, x in zip(parts, operands, strict=True)]
+    every = [label for term in terms for label in term]
+    if any(len(set(term)) < len(term) for term in terms):
+        raise first.error(f"equation: found {equation!r}, expected no index twice in one part: see diagonal")
+    dots = sorted({label for label in every if isinstance(label, int)})
+    if arrow:
+        before, more, after = result.partition("...")
+        wanted: list[Label] = [*before, *(dots if more else ()), *after]
+    else:
+        wanted = [*dots, *sorted(c for c in set(every) if isinstance(c, str) and every.count(c) == 1)]
+    if len(set(wanted)) < len(wanted) or not set(wanted) <= set(every):
         raise first.error(f"equation: found {equation!r}, expected each index of the result once, and in a part")
-    return first.net.emit("add_einsum", list(operands), f"{','.join(written)}->{wanted}")
+    tensors = _without_ones(list(operands), terms)
+    while len(tensors) > 2:
+        later = {*wanted, *(label for term in terms[2:] for label in term)}
+        kept = [label for label in dict.fromkeys(terms[0] + terms[1]) if label in later]
+        tensors[:2], terms[:2] = [_contracted(tensors[:2], terms[:2], kept)], [kept]
+    return _contracted(tensors, terms, wanted)
+
+
+Label = str | int  # of a dimension; those that "..." stands for are counted from the last, -1
+
+
+def _labels(x: Tensor, part: str) -> list[Label]:
+    before, dots, after = part.partition("...")
+    free = x.rank - len(before) - len(after)
+    if not re.fullmatch(r"[A-Za-z]*", before + after) or free < 0 or (free and not dots):
+        raise x.error(f"equation: found part {part!r} for shape {x.shape}, expected an index for each dimension")
+    return [*before, *range(-free, 0), *after]
+
+
+def _without_ones(tensors: list[Tensor], terms: list[list[Label]]) -> list[Tensor]:
+    """The tensors without sizes of 1 whose index has another size elsewhere; `terms` loses their labels."""
+    sizes: dict[Label, set[int]] = {}
+    for x, term in zip(tensors, terms, strict=True):
+        for label, size in zip(term, x.shape, strict=True):
+            sizes.setdefault(label, set()).add(size)
+    for label, found in sizes.items():
+        if len(known := sorted(found - {1, -1})) > 1:
+            name = f"index {label!r}" if isinstance(label, str) else "..."
+            raise tensors[0].error(f"found sizes {known[0]} and {known[1]} for {name}, expected one size")
+    for i, term in enumerate(terms):
+        gone = [axis for axis, label in enumerate(term) if tensors[i].shape[axis] == 1 and len(sizes[label]) > 1]
+        if gone:
+            tensors[i] = squeeze(tensors[i], gone)
+            terms[i] = [label for axis, label in enumerate(term) if axis not in gone]
+    return tensors
+
+
+def _contracted(tensors: list[Tensor], terms: list[list[Label]], wanted: list[Label]) -> Tensor:
+    """TensorRT's einsum layer, which takes one or two tensors and no capitals."""
+    letters = {label: chr(ord("a") + i) for i, label in enumerate(dict.fromkeys(label for t in terms for label in t))}
+    left = ",".join("".join(letters[label] for label in term) for term in terms)
+    right = "".join(letters[label] for label in wanted)
+    return tensors[0].net.emit("add_einsum", tensors, f"{left}->{right}")
 
 
 @op("torch.outer")

@@ -194,12 +194,20 @@ def topk(
     most = TOPK_LIMIT if size == -1 or size > TOPK_LIMIT else size
     if not 1 <= k <= most:
         raise input.error(f"k: found {k}, expected 1 to {most}")
+    top = _top(input, k, axis, largest)
+    return _first(input, top), _first(input, top.layer_output(1))
+
+
+def _top(x: Tensor, k: int, axis: int, largest: bool) -> Tensor:
+    """TensorRT's top-k layer, which has two dimensions at least: of a row, those of (1, n)."""
     operation = tensorrt.enum("TopKOperation", "MAX" if largest else "MIN")
-    if input.rank == 1:  # TensorRT's has two dimensions at least
-        row = input.net.emit("add_topk", unsqueeze(input, 0), operation, k, 2)
-        return squeeze(row, 0), squeeze(row.layer_output(1), 0)
-    values = input.net.emit("add_topk", input, operation, k, 1 << axis)
-    return values, values.layer_output(1)
+    row = x.rank == 1
+    return x.net.emit("add_topk", unsqueeze(x, 0) if row else x, operation, k, 2 if row else 1 << axis)
+
+
+def _first(x: Tensor, found: Tensor) -> Tensor:
+    """An output of the top-k layer of `x`, with as many dimensions as this has."""
+    return squeeze(found, 0) if x.rank == 1 else found
 
 
 def _best(x: Tensor, dim: int, keepdim: bool, largest: bool) -> tuple[Tensor, Tensor]:
@@ -220,29 +228,35 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 
 
 def _where(x: Tensor, dim: int | None, keepdim: bool, largest: bool) -> Tensor:
-    if dim is not None:
-        return _best(x, dim, keepdim, largest)[1]
-    index = _best(flatten(x), 0, False, largest)[1]
-    return index.reshape((1,) * x.rank) if keepdim else index
+    row, axis = (flatten(x), 0) if dim is None else (x, axis_of(x, dim))
+    index = _first(row, _top(row, 1, axis, largest).layer_output(1))
+    if dim is None and keepdim:
+        return index.reshape((1,) * x.rank)
+    return index if keepdim else squeeze(index, axis)
 
 
 @op("torch.sort")
 def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False) -> tuple[Tensor, Tensor]:
     """In order along `dim`, and where each value was (int32). Which of equal values comes first is TensorRT's
     choice, so `stable` can't be asked for; no more than 3840 values."""
-    if stable:
-        raise input.error("stable: found True, expected False: TensorRT's top-k promises no order of equal values")
-    axis = axis_of(input, dim)
-    size = input.shape[axis]
-    if size == -1 or size > TOPK_LIMIT:
-        raise input.error(f"found size {size} at dim {dim} of {input.shape}, expected a fixed one up to {TOPK_LIMIT}")
-    return topk(input, size, axis, descending)
+    return topk(input, _sorted_size(input, dim, stable), dim, descending)
 
 
 @op("torch.argsort")
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Tensor:
     """Where the values of `sort` were (int32)."""
-    return sort(input, dim, descending, stable=stable)[1]
+    top = _top(input, _sorted_size(input, dim, stable), axis_of(input, dim), descending)
+    return _first(input, top.layer_output(1))
+
+
+def _sorted_size(x: Tensor, dim: int, stable: bool) -> int:
+    """The size of a dimension that is to be sorted."""
+    if stable:
+        raise x.error("stable: found True, expected False: TensorRT's top-k promises no order of equal values")
+    size = x.shape[axis_of(x, dim)]
+    if size == -1 or size > TOPK_LIMIT:
+        raise x.error(f"found size {size} at dim {dim} of {x.shape}, expected a fixed one up to {TOPK_LIMIT}")
+    return size
 
 
 @op("torch.cumsum")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from wtsnet import trt as tensorrt
@@ -70,7 +70,8 @@ def _reshaped(x: Tensor, shape: Sequence[int | Dim]) -> Tensor:
         sizes = [-1 if isinstance(size, Dim) else size for size in sizes]  # no shape layer is needed
     fixed = [size for size in sizes if not isinstance(size, Dim)]
     if fixed.count(-1) > 1 or any(size < -1 for size in fixed):
-        raise x.error(f"shape: found {tuple(shape)}, expected sizes and at most one -1")
+        late = "; x.dims has the sizes that are -1 in x.shape" if -1 in x.shape else ""
+        raise x.error(f"shape: found {tuple(shape)}, expected sizes and at most one -1{late}")
     known = math.prod(size for size in fixed if size != -1)
     if len(fixed) == len(sizes) and -1 not in x.shape:
         values = math.prod(x.shape)
@@ -196,25 +197,39 @@ def cut(x: Tensor, dim: int, start: int | Dim | None = None, stop: int | Dim | N
 
     A size known only at run time must hold what is asked for: `start` and `stop` are not clipped to it.
     """
-    axis = axis_of(x, dim)
-    if step < 1:
-        raise x.error(f"found step {step}, expected at least 1")
-    size = x.dims[axis]
+    return cut_axes(x, {axis_of(x, dim): slice(start, stop, step)})
+
+
+def cut_axes(x: Tensor, slices: Mapping[int, slice]) -> Tensor:
+    """`x` cut along several axes at once; see `cut`."""
     starts: list[int | Dim] = [0] * x.rank
-    sizes = list(x.dims)
+    sizes, steps = list(x.dims), [1] * x.rank
+    whole = True
+    for axis, item in slices.items():
+        step = 1 if item.step is None else item.step
+        if step < 1:
+            raise x.error(f"found step {step}, expected at least 1")
+        if item.start is None and item.stop is None and step == 1:
+            continue
+        starts[axis], sizes[axis] = _span(x, x.dims[axis], item.start, item.stop, step)
+        steps[axis] = step
+        fixed = isinstance(starts[axis], int) and isinstance(sizes[axis], int)
+        whole = whole and fixed and step == 1 and starts[axis] == 0 and sizes[axis] == x.shape[axis]
+    return x if whole else emit_slice(x, starts, sizes, steps)
+
+
+def _span(
+    x: Tensor, size: int | Dim, start: int | Dim | None, stop: int | Dim | None, step: int
+) -> tuple[int | Dim, int | Dim]:
+    """Where a slice of a dimension of `size` starts, and how many values it takes."""
     if isinstance(size, int) and not isinstance(start, Dim) and not isinstance(stop, Dim):
         begin, end, _ = slice(start, stop, step).indices(size)
         if end <= begin:
             raise x.error(f"found {start}:{stop} of {size}, expected at least one value")
-        starts[axis], sizes[axis] = begin, -(-(end - begin) // step)
-    else:
-        first = size + start if isinstance(start, int) and start < 0 else start or 0
-        last = size if stop is None else size + stop if isinstance(stop, int) and stop < 0 else stop
-        starts[axis], sizes[axis] = first, (last - first + (step - 1)) // step
-    if starts[axis] == 0 and step == 1 and stop is None:
-        return x
-    steps = tuple(step if i == axis else 1 for i in range(x.rank))
-    return emit_slice(x, starts, sizes, steps)
+        return begin, -(-(end - begin) // step)
+    first = size + start if isinstance(start, int) and start < 0 else 0 if start is None else start
+    last = size if stop is None else size + stop if isinstance(stop, int) and stop < 0 else stop
+    return first, (last - first + (step - 1)) // step
 
 
 def emit_slice(
@@ -241,7 +256,12 @@ def emit_slice(
 @op("torch.narrow")
 def narrow(input: Tensor, dim: int, start: int | Dim, length: int | Dim) -> Tensor:
     """`length` values from `start` on along `dim`."""
-    return cut(input, dim, start, start + length)
+    axis = axis_of(input, dim)
+    if not isinstance(start, Dim) and not isinstance(length, Dim):
+        return cut(input, axis, start, start + length)
+    starts, sizes = [start if i == axis else 0 for i in range(input.rank)], list(input.dims)
+    sizes[axis] = length  # as it was given, and not reckoned once more from where it ends
+    return emit_slice(input, starts, sizes, (1,) * input.rank)
 
 
 @op("torch.select")
@@ -293,7 +313,7 @@ def expand(input: Tensor, size: Sequence[int | Dim]) -> Tensor:
     x = lifted(input, len(size))
     sizes = [own if _is_open(want) else want for own, want in zip(x.dims, size, strict=True)]
     for own, want in zip(x.shape, sizes, strict=True):
-        if own != 1 and own != want and not (own == -1 and isinstance(want, Dim)):
+        if own != 1 and (own != -1 if isinstance(want, Dim) else own != want):
             raise input.error(f"size: found {tuple(size)}, expected {input.shape}'s own sizes where these are not 1")
     if all(isinstance(want, int) and own == want for own, want in zip(x.shape, sizes, strict=True)):
         return x

@@ -144,6 +144,10 @@ class Tensor:
     __mod__ = pointwise.remainder
     __pow__ = pointwise.pow
     __matmul__ = product.matmul
+    __invert__ = pointwise.bitwise_not
+    __and__ = __rand__ = pointwise.bitwise_and
+    __or__ = __ror__ = pointwise.bitwise_or
+    __xor__ = __rxor__ = pointwise.bitwise_xor
     __neg__ = pointwise.neg
     __abs__ = pointwise.abs
     __eq__ = pointwise.eq  # type: ignore[assignment]  # adds a layer, as torch's does
@@ -184,6 +188,10 @@ class Tensor:
     lt = pointwise.lt
     ge = pointwise.ge
     le = pointwise.le
+    bitwise_and = pointwise.bitwise_and
+    bitwise_or = pointwise.bitwise_or
+    bitwise_xor = pointwise.bitwise_xor
+    bitwise_not = pointwise.bitwise_not
     logical_and = pointwise.logical_and
     logical_or = pointwise.logical_or
     logical_xor = pointwise.logical_xor
@@ -274,24 +282,15 @@ class Tensor:
     def __rfloordiv__(self, other: Dim | _float) -> Tensor:
         return pointwise.elementwise("FLOOR_DIV", self._number(other), self)
 
+    def __rmod__(self, other: Dim | _float) -> Tensor:
+        left = self._number(other)
+        whole = pointwise.elementwise("FLOOR_DIV", left, self)
+        return pointwise.elementwise("SUB", left, pointwise.elementwise("PROD", whole, self))
+
     def __rpow__(self, other: Dim | _float) -> Tensor:
         return pointwise.elementwise("POW", self._number(other), self)
 
-    def __invert__(self) -> Tensor:
-        return pointwise.logical_not(self._bools())
-
-    def __and__(self, other: Tensor) -> Tensor:
-        return pointwise.logical_and(self._bools(), other)
-
-    def __or__(self, other: Tensor) -> Tensor:
-        return pointwise.logical_or(self._bools(), other)
-
-    def __xor__(self, other: Tensor) -> Tensor:
-        return pointwise.logical_xor(self._bools(), other)
-
-    def _bools(self) -> Tensor:
-        if self.dtype != "bool":
-            raise self.error(f"found {self.dtype}, expected bool: TensorRT has no arithmetic of bits")
+    def __pos__(self) -> Tensor:
         return self
 
     def _number(self, value: Any) -> Any:
@@ -392,8 +391,10 @@ class Tensor:
         return shape.to(self, "bool")
 
     def contiguous(self) -> Tensor:
-        """Itself: TensorRT chooses how values lie."""
+        """Itself: TensorRT chooses how values lie, and nothing changes them."""
         return self
+
+    clone = detach = contiguous
 
 
 CLASSES["Tensor"] = Tensor

@@ -10,6 +10,7 @@ It knows nothing of blocks and models.
 from typing import Any
 
 from wtsnet.errors import nearest
+from wtsnet.network import reduce as _reduce
 from wtsnet.network.indexing import gather, index_select, one_hot, scatter, scatter_add, tril, triu
 from wtsnet.network.pointwise import (
     abs,
@@ -21,6 +22,10 @@ from wtsnet.network.pointwise import (
     atan,
     atan2,
     atanh,
+    bitwise_and,
+    bitwise_not,
+    bitwise_or,
+    bitwise_xor,
     ceil,
     clamp,
     cos,
@@ -87,7 +92,6 @@ from wtsnet.network.reduce import (
     max,
     mean,
     min,
-    norm,
     normalize,
     prod,
     softmax,
@@ -183,8 +187,11 @@ from wtsnet.ops.pool import (
     max_pool2d,
     max_pool3d,
 )
+from wtsnet.ops.recurrent import gru, lstm, rnn
 from wtsnet.ops.resize import interpolate
-from wtsnet.ops.sample import grid_sample
+from wtsnet.ops.sample import affine_grid, grid_sample
+
+norm = _reduce.norm  # imported, it would have given way to the file `norm` beside this one
 
 __all__ = [
     "ACTIVATIONS",
@@ -198,6 +205,7 @@ __all__ = [
     "adaptive_max_pool2d",
     "adaptive_max_pool3d",
     "add",
+    "affine_grid",
     "all",
     "amax",
     "amin",
@@ -215,6 +223,10 @@ __all__ = [
     "avg_pool2d",
     "avg_pool3d",
     "batch_norm",
+    "bitwise_and",
+    "bitwise_not",
+    "bitwise_or",
+    "bitwise_xor",
     "bmm",
     "broadcast_to",
     "cat",
@@ -256,6 +268,7 @@ __all__ = [
     "glu",
     "grid_sample",
     "group_norm",
+    "gru",
     "gt",
     "hardshrink",
     "hardsigmoid",
@@ -285,6 +298,7 @@ __all__ = [
     "logical_xor",
     "logsigmoid",
     "logsumexp",
+    "lstm",
     "lt",
     "masked_fill",
     "matmul",
@@ -325,6 +339,7 @@ __all__ = [
     "repeat_interleave",
     "reshape",
     "rms_norm",
+    "rnn",
     "roll",
     "round",
     "rrelu",
@@ -411,7 +426,11 @@ _OTHERWISE = {
 
 def meant(name: str) -> str:
     """What to add to an error about an op that there is not: what it is called here, or the nearest name."""
-    return f"; did you mean {_OTHERWISE[name]}?" if name in _OTHERWISE else nearest(name, __all__)
+    bare = name.replace("_", "").lower()
+    # As PyTorch's classes are called, and without the number of dimensions or with it.
+    same = {other.replace("_", ""): other for other in __all__}
+    found = _OTHERWISE.get(name) or next((same[n] for n in (bare, f"{bare}2d", bare[:-2]) if n in same), None)
+    return f"; did you mean {found}?" if found else nearest(name, __all__)
 
 
 def __getattr__(name: str) -> Any:

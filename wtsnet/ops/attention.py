@@ -10,7 +10,7 @@ from wtsnet.network import op
 from wtsnet.network.pointwise import where
 from wtsnet.network.product import multiply
 from wtsnet.network.reduce import softmax
-from wtsnet.network.shape import permute, repeat_interleave, reshape, to, transpose, unsqueeze
+from wtsnet.network.shape import permute, repeat_interleave, reshape, squeeze, to, transpose, unsqueeze
 from wtsnet.ops.create import arange_like
 from wtsnet.ops.linear import affine, linear
 
@@ -46,7 +46,7 @@ def scaled_dot_product_attention(
     if enable_gqa:
         key, value = (_shared_heads(query, x) for x in (key, value))
     factor = query.shape[-1] ** -0.5 if scale is None else scale
-    scores = multiply(query * factor, key, transpose_b=True)
+    scores = multiply(query if factor == 1 else query * factor, key, transpose_b=True)
     if is_causal:
         attn_mask = _causal(scores)
     if attn_mask is not None and attn_mask.dtype == "bool":
@@ -102,20 +102,28 @@ def multihead_attention(
     attn_mask: Tensor | None = None,
     is_causal: bool = False,
 ) -> Tensor:
-    """Attention of query (L, N, E) to key and value (S, N, …), or with `batch_first` (N, L, E) and (N, S, …); gives the
-    first of what PyTorch's module returns, the attended values in the query's shape.
+    """Attention of query (L, N, E) to key and value (S, N, …), or with `batch_first` (N, L, E) and (N, S, …), or without
+    a batch; gives the first of what PyTorch's module returns, the attended values in the query's shape.
 
     Weights are `in_proj_weight` (3E, E), or `q_proj_weight`, `k_proj_weight` and `v_proj_weight` where key or value
     have other widths; `in_proj_bias` (3E,) and `out_proj`.
 
     Args:
-        key_padding_mask: (N, S); bool, true leaves a key out, or numbers to be added to the scores.
+        key_padding_mask: (N, S), without a batch (S,); bool, true leaves a key out, or numbers to be added to the scores.
         attn_mask: (L, S) or (N·num_heads, L, S), likewise: PyTorch's function of scaled dot products has bools the
             other way round.
         is_causal: whether place i sees the places up to i alone.
     """
     if add_bias_kv or add_zero_attn:
         raise query.error("add_bias_kv, add_zero_attn: found True, expected False: keys can't be added here")
+    ranks = {x.rank for x in (query, key, value)}
+    if ranks not in ({2}, {3}):
+        found = f"{query.shape}, {key.shape} and {value.shape}"
+        raise query.error(f"found shapes {found}, expected three dimensions each, or two")
+    batch, batched = 0 if batch_first else 1, ranks == {3}
+    if not batched:
+        query, key, value = (unsqueeze(x, batch) for x in (query, key, value))
+        key_padding_mask = None if key_padding_mask is None else unsqueeze(key_padding_mask, 0)
     if not batch_first:
         query, key, value = (transpose(x, 0, 1) for x in (query, key, value))
     width = query.shape[2]
@@ -132,6 +140,7 @@ def multihead_attention(
     mask = _mask(q, k, key_padding_mask, attn_mask, is_causal)
     y = linear(s / "out_proj", join_heads(scaled_dot_product_attention(q, k, v, mask)), width, bias)
     y = y if batch_first else transpose(y, 0, 1)
+    y = y if batched else squeeze(y, batch)
     return y.named(s[0])  # the module gives the weights of the keys, too
 
 

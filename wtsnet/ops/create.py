@@ -9,6 +9,7 @@ import numpy as np
 
 from wtsnet import trt as tensorrt
 from wtsnet.network import Dim, op, shape_tensor
+from wtsnet.network.checks import shown
 from wtsnet.network.shape import expand, reshape, to
 
 if TYPE_CHECKING:
@@ -17,17 +18,32 @@ if TYPE_CHECKING:
 
 
 @op("torch.tensor", creates=True)
-def tensor(s: Scope, data: Array, *, dtype: DType = "float32") -> Tensor:
-    """A constant: numbers, nested lists or an array."""
-    return s.net.constant(np.asarray(data), dtype)
+def tensor(s: Scope, data: Array, *, dtype: DType | None = None) -> Tensor:
+    """A constant: numbers, nested lists or an array. As in torch, integers are int64 and fractions float32, and an
+    array keeps its dtype, unless `dtype` says it; float64, which TensorRT lacks, becomes float32."""
+    try:
+        values = np.asarray(data)
+        kind = dtype or {"b": "bool", "i": "int64", "u": "int64"}.get(values.dtype.kind, "float32")
+        if dtype is None and hasattr(data, "dtype") and values.dtype.name in tensorrt.MEMBERS:
+            kind = values.dtype.name
+        values.astype(np.float64)  # fails for what holds no numbers
+    except (TypeError, ValueError):
+        raise s.net.error(f"data: found {shown(data)}, expected numbers") from None
+    if data is None:
+        raise s.net.error("data: found None, expected numbers")
+    return s.net.constant(values, kind)
 
 
 @op("torch.full", creates=True)
-def full(s: Scope, size: Sequence[int | Dim], fill_value: float | bool, *, dtype: DType = "float32") -> Tensor:
-    """`fill_value` everywhere; sizes may be Dims."""
+def full(s: Scope, size: Sequence[int | Dim], fill_value: float | bool, *, dtype: DType | None = None) -> Tensor:
+    """`fill_value` everywhere; sizes may be Dims. An integer makes int64, True or False bool, another number float32,
+    unless `dtype` says it."""
+    if any(isinstance(n, int) and n < 1 for n in size):
+        raise s.net.error(f"size: found {tuple(size)}, expected sizes of at least 1")
+    kind = dtype or {bool: "bool", int: "int64"}.get(type(fill_value), "float32")
     if not any(isinstance(n, Dim) for n in size):
-        return s.net.constant(np.full(tuple(size), fill_value), dtype)
-    return expand(s.net.constant(np.full((1,) * len(size), fill_value), dtype), size)
+        return s.net.constant(np.full(tuple(size), fill_value), kind)
+    return expand(s.net.constant(np.full((1,) * len(size), fill_value), kind), size)
 
 
 @op("torch.zeros", creates=True)
@@ -45,6 +61,8 @@ def ones(s: Scope, size: Sequence[int | Dim], *, dtype: DType = "float32") -> Te
 @op("torch.eye", creates=True)
 def eye(s: Scope, n: int, m: int | None = None, *, dtype: DType = "float32") -> Tensor:
     """1 on the diagonal, 0 elsewhere: (n, m)."""
+    if n < 1 or (m is not None and m < 1):
+        raise s.net.error(f"n, m: found {n} and {m}, expected at least 1")
     return s.net.constant(np.eye(n, m), dtype)
 
 
@@ -79,11 +97,14 @@ def arange(
     integers = all(isinstance(n, int | Dim) for n in (first, last, step))
     kind = dtype or ("int64" if integers else "float32")
     if step == 0:
-        raise s.error("arange: step: found 0, expected another number")
+        raise s.net.error("step: found 0, expected another number")
     if not isinstance(first, Dim) and not isinstance(last, Dim):
-        return s.net.constant(np.arange(first, last, step), kind)
+        if not (values := np.arange(first, last, step)).size:
+            raise s.net.error(f"found {first} to {last} by {step}, expected at least one value")
+        return s.net.constant(values, kind)
     if not integers:
-        raise s.error(f"arange: found a Dim with {first}, {last} or step {step}, expected integers beside it")
+        given = ", ".join(str(n) for n in (start, end, step) if not isinstance(n, Dim | None))
+        raise s.net.error(f"found a Dim beside {given}, expected integers")
     count: Any = (last - first + (step - (1 if step > 0 else -1))) // step if step != 1 else last - first
     return _filled(s.net, count, first, step, kind)
 
@@ -112,7 +133,7 @@ def _filled(net: Any, count: Dim, start: Any, step: float, dtype: str) -> Tensor
 def linspace(s: Scope, start: float, end: float, steps: int, *, dtype: DType = "float32") -> Tensor:
     """`steps` values from `start` to `end`, both among them, equally far apart."""
     if steps < 1:
-        raise s.error(f"linspace: steps: found {steps}, expected at least 1")
+        raise s.net.error(f"steps: found {steps}, expected at least 1")
     return s.net.constant(np.linspace(start, end, steps), dtype)
 
 

@@ -3,54 +3,59 @@ squeeze and excitation, and the inverted residual."""
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING
 
-from wtsnet.ops import conv, conv_bn, global_avg_pool, identity, mul, relu, sigmoid
+from wtsnet.network import module
+from wtsnet.ops import conv2d, conv_bn, relu, sigmoid
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wtsnet.network import Scope, Tensor
 
-    Activation = Callable[[Scope, Tensor], Tensor]
+    Activation = Callable[[Tensor], Tensor]
+    Gate = Callable[[Scope, Tensor], Tensor]
 
 
+@module
 def conv_norm_act(
     s: Scope,
     x: Tensor,
     out: int,
     k: int = 3,
     stride: int = 1,
-    groups: int = 1,
     *,
+    groups: int = 1,
     act: Activation | None = relu,
     eps: float = 1e-5,
 ) -> Tensor:
-    """A Sequential of convolution `0`, batch norm `1` and, where there is one, activation `2`. Odd `k` keep the size at
+    """A Sequential of convolution `0`, batch norm `1` and, where there is one, an activation. Odd `k` keep the size at
     stride 1."""
-    x = conv_bn(s / 0, s / 1, x, out, k, stride, k // 2, groups=groups, eps=eps)
-    return s.net.record(s.path, act(s / 2, x) if act else x)
+    x = conv_bn(s / 0, s / 1, x, out, k, stride, padding=k // 2, groups=groups, eps=eps)
+    return act(x) if act else x
 
 
+@module
 def squeeze_excitation(
     s: Scope,
     x: Tensor,
     *,
     act: Activation = relu,
     gate: Activation = sigmoid,
-    names: tuple[str, str, str, str, str] = ("avgpool", "fc1", "activation", "fc2", "scale_activation"),
+    reduce: str = "fc1",
+    expand: str = "fc2",
 ) -> Tensor:
-    """Every channel times a gate that all means decide on (Hu et al. 2017): x·gate(fc2(act(fc1(mean(x))))).
+    """Every channel times a gate that all means decide on (Hu et al. 2017): x·gate(expand(act(reduce(mean(x))))).
 
     Args:
-        names: of the mean, the 1×1 convolution to fewer channels (its weight tells how many), the activation, the
-            convolution back, and the gate.
+        reduce, expand: names of the 1×1 convolution to fewer channels (its weight tells how many), and of that back.
     """
-    pool, reduce, activation, expand, scale = names
-    y = act(s / activation, conv(s / reduce, global_avg_pool(s / pool, x), -1, 1))
-    return mul(s, x, gate(s / scale, conv(s / expand, y, x.shape[1], 1)))
+    y = act(conv2d(s / reduce, x.mean((2, 3), keepdim=True), -1, 1))
+    return x * gate(conv2d(s / expand, y, x.shape[1], 1))
 
 
+@module
 def inverted_residual(
     s: Scope,
     x: Tensor,
@@ -60,30 +65,19 @@ def inverted_residual(
     stride: int,
     *,
     act: Activation,
-    squeeze: Activation | None = None,
+    squeeze: Gate | None = None,
     eps: float = 1e-5,
 ) -> Tensor:
     """Sandler et al. 2018: 1×1 to `wide` channels (left out where x has as many), k×k on each channel, a gate
     `squeeze(scope, x)` where there is one (Tan et al. 2018), 1×1 to `out` channels. These are the steps of the
     Sequential `block`; x is added where size and channels stay.
     """
-    steps: list[Activation] = []
+    block, y = s / "block", x
+    step = (block / i for i in count())
     if wide != x.shape[1]:
-        steps.append(lambda at, y: conv_norm_act(at, y, wide, 1, act=act, eps=eps))
-    steps.append(lambda at, y: conv_norm_act(at, y, wide, k, stride, wide, act=act, eps=eps))
+        y = conv_norm_act(next(step), y, wide, 1, act=act, eps=eps)
+    y = conv_norm_act(next(step), y, wide, k, stride, groups=wide, act=act, eps=eps)
     if squeeze:
-        steps.append(squeeze)
-    steps.append(lambda at, y: conv_norm_act(at, y, out, 1, act=None, eps=eps))
-    y = x
-    for i, step in enumerate(steps):
-        y = step(s / "block" / i, y)
-    s.net.record(f"{s.path}.block", y)
-    return shortcut(s, x, y, stride)
-
-
-def shortcut(s: Scope, x: Tensor, y: Tensor, stride: int) -> Tensor:
-    """y as the output of the block `s`, x added where size and channels stay. Where they do, the block may have a
-    module `stochastic_depth`, which does nothing at inference."""
-    if stride != 1 or x.shape != y.shape:
-        return s.net.record(s.path, y)
-    return s.net.record(s.path, identity(s / "stochastic_depth", y) + x)
+        y = squeeze(next(step), y)
+    y = conv_norm_act(next(step), y, out, 1, act=None, eps=eps).named(block)
+    return x + y if stride == 1 and x.shape[1] == out else y

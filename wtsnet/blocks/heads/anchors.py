@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wtsnet.ops import add, amax, arange, argmax, concat, cut, mul, permute, reshape, sigmoid, squeeze, take, topk
+from wtsnet.ops import argmax, cat, index_select, sigmoid, topk
+from wtsnet.ops.create import arange_like
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from wtsnet.network import Dim, Scope, Tensor
+    from wtsnet.network import Tensor
 
 
 def predictions(
-    s: Scope, levels: Sequence[Tensor], anchors: NDArray[np.float32], strides: Sequence[int], masks: int = 0
+    levels: Sequence[Tensor], anchors: NDArray[np.float32], strides: Sequence[int], masks: int = 0
 ) -> Tensor:
     """All candidates, (N, candidates, 5+nc+masks) in float32: x y w h in input pixels, objectness, class scores, mask
     coefficients.
@@ -36,11 +37,11 @@ def predictions(
         anchors: (levels, A, 2) widths and heights in input pixels.
         strides: for each level, the input pixels between its cells.
     """
-    decoded = [_decoded(s, i, level, anchors[i], strides[i], masks) for i, level in enumerate(levels)]
-    return concat(s, decoded, 1, suffix="predictions")
+    decoded = [_decoded(*level, masks) for level in zip(levels, anchors, strides, strict=True)]
+    return cat(decoded, 1)
 
 
-def best(s: Scope, rows: Tensor, k: int, masks: int = 0) -> dict[str, Tensor]:
+def best(rows: Tensor, k: int, masks: int = 0) -> dict[str, Tensor]:
     """Of `predictions`, the best `k` by objectness × best class score, best first.
 
     Returns:
@@ -48,44 +49,34 @@ def best(s: Scope, rows: Tensor, k: int, masks: int = 0) -> dict[str, Tensor]:
         masks, `masks` (N, k, masks).
     """
     end = rows.shape[2] - masks
-    top = amax(s, cut(s, rows, 2, 5, end, suffix="classes"), 2, keepdim=True, suffix="best")
-    score = mul(s, top, cut(s, rows, 2, 4, 5, suffix="objectness"), suffix="score")
-    scores, indices = topk(s, squeeze(s, score, 2, suffix="score:flat"), k, 1, suffix="topk")
-    chosen = take(s, rows, indices, 1, batched=1, suffix="chosen")
-    xy, wh = cut(s, chosen, 2, 0, 2, suffix="chosen:xy"), cut(s, chosen, 2, 2, 4, suffix="chosen:wh")
-    half = mul(s, wh, 0.5, suffix="half")
-    boxes = concat(s, [xy - half, xy + half], 2, suffix="boxes")
-    classes = argmax(s, cut(s, chosen, 2, 5, end, suffix="chosen:classes"), 2, suffix="classes:best")
-    found = {"boxes": boxes, "scores": scores, "classes": classes}
-    return found | ({"masks": cut(s, chosen, 2, end, suffix="masks")} if masks else {})
+    scores, indices = topk(rows[..., 4] * rows[..., 5:end].amax(2), k, 1)
+    chosen = index_select(rows, 1, indices, batch_dims=1)
+    xy, half = chosen[..., :2], chosen[..., 2:4] * 0.5
+    boxes = cat((xy - half, xy + half), 2)
+    found = {"boxes": boxes, "scores": scores, "classes": argmax(chosen[..., 5:end], 2)}
+    return found | ({"masks": chosen[..., end:]} if masks else {})
 
 
-def _decoded(s: Scope, index: int, raw: Tensor, anchors: NDArray[np.float32], stride: int, masks: int) -> Tensor:
+def _decoded(raw: Tensor, anchors: NDArray[np.float32], stride: int, masks: int) -> Tensor:
     """One level's (N, A·(5+nc+masks), H, W) as (N, A·H·W, 5+nc+masks)."""
     n, _, h, w = raw.dims
     count, values = len(anchors), raw.shape[1] // len(anchors)
-    cells = reshape(s, raw, (n, count, values, h, w), suffix=f"cells{index}")
-    cells = s.cast(permute(s, cells, (0, 1, 3, 4, 2), suffix=f"last{index}"), "float32")
-    scored = cut(s, cells, 4, 0, values - masks, suffix=f"scored{index}") if masks else cells
-    y = sigmoid(s, scored, suffix=f"sigmoid{index}")
-    wh = cut(s, y, 4, 2, 4, suffix=f"wh{index}")
-    anchor = s.constant(4 * anchors.reshape(1, count, 1, 1, 2), "float32", suffix=f"anchors{index}")
+    cells = raw.reshape(n, count, values, h, w).permute(0, 1, 3, 4, 2).float()
+    y = sigmoid(cells[..., : values - masks])
     parts = [
-        _centre(s, f"x{index}", cut(s, y, 4, 0, 1, suffix=f"x{index}"), 3, w, stride),
-        _centre(s, f"y{index}", cut(s, y, 4, 1, 2, suffix=f"y{index}"), 2, h, stride),
-        mul(s, mul(s, wh, wh, suffix=f"wh{index}:square"), anchor, suffix=f"wh{index}:pixels"),
-        cut(s, y, 4, 4, suffix=f"scores{index}"),
+        _centre(y[..., 0:1], 3, stride),
+        _centre(y[..., 1:2], 2, stride),
+        y[..., 2:4] ** 2 * raw.net.constant(4 * anchors.reshape(1, count, 1, 1, 2), "float32", label="anchors"),
+        y[..., 4:],
     ]
     if masks:
-        parts.append(cut(s, cells, 4, values - masks, suffix=f"masks{index}"))
-    boxes = concat(s, parts, 4, suffix=f"decoded{index}")
-    return reshape(s, boxes, (n, h * w * count, values), suffix=f"rows{index}")
+        parts.append(cells[..., values - masks :])
+    return cat(parts, 4).reshape(n, h * w * count, values)
 
 
-def _centre(s: Scope, name: str, y: Tensor, axis: int, size: int | Dim, stride: int) -> Tensor:
-    """(2y − ½ + cell)·stride, the cells being counted along `axis`, of `size`."""
-    shape: list[int | Dim] = [1] * y.rank
-    shape[axis] = size
-    cell = arange(s, size, start=-stride / 2, step=stride, suffix=f"{name}:cells")
-    pixels = mul(s, y, 2 * stride, suffix=f"{name}:pixels")
-    return add(s, pixels, reshape(s, cell, shape, suffix=f"{name}:grid"), suffix=f"{name}:centre")
+def _centre(y: Tensor, axis: int, stride: int) -> Tensor:
+    """(2y − ½ + cell)·stride, the cells being counted along `axis`."""
+    cell = arange_like(y, y.dims[axis], "float32", start=-stride / 2, step=stride)
+    shape = [1] * y.rank
+    shape[axis] = -1
+    return y * (2 * stride) + cell.reshape(shape)

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from wtsnet.network import Dim, shape_tensor
-from wtsnet.ops import add, arange, concat, cut, div, floor, greater, mul, permute, reshape, sub, take, total
+from wtsnet.ops import cat, floor, index_select
+from wtsnet.ops.create import arange_like
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wtsnet.network import Scope, Tensor
+    from wtsnet.network import Tensor
 
 
 class Places(NamedTuple):
@@ -27,49 +28,39 @@ class Places(NamedTuple):
     stride: Tensor
 
 
-def everywhere(s: Scope, levels: Sequence[Tensor], strides: Sequence[int]) -> Places:
+def everywhere(levels: Sequence[Tensor], strides: Sequence[int]) -> Places:
     """Of all candidates of the maps `levels` (N, C, H, W)."""
-    numbers = arange(s, _count(levels), suffix="cells:range")
-    return _places(s, reshape(s, numbers, (1, -1), suffix="cells:all"), levels, strides)
+    numbers = arange_like(levels[0], _count(levels), "float32")
+    return _places(numbers.reshape(1, 1, -1), levels, strides)
 
 
-def places(s: Scope, index: Tensor, levels: Sequence[Tensor], strides: Sequence[int]) -> Places:
+def places(index: Tensor, levels: Sequence[Tensor], strides: Sequence[int]) -> Places:
     """Of the candidates of these numbers, `index` (N, n) int32."""
-    return _places(s, s.cast(index, "float32"), levels, strides)
+    return _places(index.float().unsqueeze(1), levels, strides)
 
 
-def _places(s: Scope, index: Tensor, levels: Sequence[Tensor], strides: Sequence[int]) -> Places:
-    """Reckoned from the numbers: of a table of all candidates, the engine would keep every value."""
-    n, count = index.dims
-    number = reshape(s, index, (n, 1, count), suffix="cells:number")
-    table = _table(s, levels, strides)
-    firsts = reshape(s, cut(s, table, 1, 0, 1, suffix="cells:first"), (1, len(levels), 1), suffix="cells:firsts")
-    reached = greater(s, number, sub(s, firsts, 0.5, suffix="cells:before"), suffix="cells:reached")
-    level = total(s, s.cast(reached, "float32"), 1, suffix="cells:levels")
-    level = s.cast(sub(s, level, 1, suffix="cells:level"), "int32")
-    own = permute(s, take(s, table, level, suffix="cells:own"), (0, 2, 1), suffix="cells:its")
-    first, width, stride = (cut(s, own, 1, i, i + 1, suffix=f"cells:{name}") for i, name in enumerate(_COLUMNS))
-    cell = sub(s, number, first, suffix="cells:cell")
+def _places(number: Tensor, levels: Sequence[Tensor], strides: Sequence[int]) -> Places:
+    """Reckoned from the numbers (N or 1, 1, n): of a table of all candidates, the engine would keep every value."""
+    table = _table(levels, strides)
+    reached = number > table[None, :, :1] - 0.5
+    level = reached.float().sum(1) - 1
+    first, width, stride = index_select(table, 0, level.int()).transpose(1, 2).split(1, 1)
+    cell = number - first
     # Half a cell more keeps the quotient away from whole numbers, so that its rounding does not matter.
-    row = floor(s, div(s, add(s, cell, 0.5, suffix="cells:half"), width, suffix="cells:quotient"), suffix="cells:row")
-    column = sub(s, cell, mul(s, row, width, suffix="cells:above"), suffix="cells:column")
-    points = add(s, concat(s, [column, row], 1, suffix="cells:corner"), 0.5, suffix="cells:points")
-    return Places(points, stride)
+    row = floor((cell + 0.5) / width)
+    column = cell - row * width
+    return Places(cat((column, row), 1) + 0.5, stride)
 
 
-_COLUMNS = ("offset", "width", "stride")
-
-
-def _table(s: Scope, levels: Sequence[Tensor], strides: Sequence[int]) -> Tensor:
+def _table(levels: Sequence[Tensor], strides: Sequence[int]) -> Tensor:
     """The number of the first candidate, the cells in a row and the stride of each level: (levels, 3) float32."""
+    net = levels[0].net
     values: list[int | Dim] = []
     for i, (level, stride) in enumerate(zip(levels, strides, strict=True)):
         values += [_count(levels[:i]), level.dims[3], stride]
     if any(isinstance(value, Dim) for value in values):
-        sizes = s.cast(shape_tensor(s, values), "float32")
-        return reshape(s, sizes, (len(levels), len(_COLUMNS)), suffix="cells:table")
-    numbers = np.array(values, np.float32).reshape(len(levels), len(_COLUMNS))
-    return s.constant(numbers, "float32", suffix="cells:table")
+        return shape_tensor(net, values).float().reshape(-1, 3)
+    return net.constant(np.array(values).reshape(-1, 3), "float32", label="cells")
 
 
 def _count(levels: Sequence[Tensor]) -> int | Dim:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from wtsnet.blocks.heads.heads import HeadCall, classes_of, head
 from wtsnet.blocks.yolo.convs import EPS, conv_block
-from wtsnet.ops import concat, flatten, global_avg_pool, identity, linear, softmax, topk
-from wtsnet.ops.reduce import TOPK_LIMIT
+from wtsnet.ops import cat, linear, softmax, topk
 
 if TYPE_CHECKING:
     from wtsnet.network import Scope, Tensor
@@ -32,17 +31,16 @@ def classify(
     arch = call.architecture
     classes = classes_of(s, "linear", classes)
     call.tell(s, "classify", "classify", classes)
-    x = concat(s, xs, suffix="concat") if len(xs) > 1 else xs[0]
+    x = cat(xs, 1) if len(xs) > 1 else xs[0]
     # The yolov5 package puts this head on a detector, whose batch norms have another eps than a fresh one.
     eps = 1e-5 if arch.yolov5 else EPS
     x = conv_block(s / "conv", x, WIDTH, k, stride, pad, groups, act=call.act, eps=eps)
-    x = flatten(s, global_avg_pool(s / "pool", x), suffix="flat")
-    logits = linear(s / "linear", identity(s / "drop", x), classes)
+    logits = linear(s / "linear", x.mean((2, 3)), classes)
     if call.kind == "raw" or (call.kind == "decoded" and arch.yolov5):
-        return {"logits": s.net.record(s.path, logits)}
-    prob = softmax(s, s.cast(logits, "float32"), 1, suffix="prob")
+        return {"logits": logits.named(s)}
+    prob = softmax(logits.float(), 1)
     if call.kind == "decoded":
-        s.net.record(f"{s.path}[1]", logits)
-        return {"prob": s.net.record(f"{s.path}[0]", prob)}
-    scores, best = topk(s, prob, min(call.k, classes, TOPK_LIMIT), 1, suffix="topk")
+        logits.named(s[1])
+        return {"prob": prob.named(s[0])}
+    scores, best = topk(prob, min(call.k, classes), 1)
     return {"scores": scores, "classes": best}

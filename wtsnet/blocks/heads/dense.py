@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from wtsnet.blocks.heads.heads import HeadCall, classes_of, head
 from wtsnet.blocks.yolo.convs import conv_block
-from wtsnet.ops import add, argmax, clamp, conv, conv_transpose, exp, mul, upsample
+from wtsnet.ops import argmax, clamp, conv2d, conv_transpose2d, exp, interpolate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,9 +24,8 @@ def semantic_segment(s: Scope, xs: Sequence[Tensor], call: HeadCall, classes: in
     call.tell(s, "semantic", "semantic", classes)
     inner = s / "classifier"
     x = conv_block(inner / 0, xs[0], xs[0].shape[1], 3, act=call.act)
-    logits = s.net.record(inner.path, conv(inner / 1, x, classes, 1))
-    s.net.record(s.path, logits)
-    return {"classes": argmax(s, logits, 1, suffix="classes")} if call.kind == "topk" else {"logits": logits}
+    logits = conv2d(inner / 1, x, classes, 1).named(inner).named(s)
+    return {"classes": argmax(logits, 1)} if call.kind == "topk" else {"logits": logits}
 
 
 @head("Depth")
@@ -36,20 +35,16 @@ def depth(s: Scope, xs: Sequence[Tensor], call: HeadCall, width: int = 256) -> d
     levels = [conv_block(s / "proj" / i, x, width, act=call.act) for i, x in enumerate(xs)]
     y = levels[-1]
     for i in range(len(xs) - 2, -1, -1):  # from coarse to fine
-        stage, size = s / "refine" / i, tuple(levels[i].dims[2:])
-        grown = upsample(s, y, size=size, mode="bilinear", align_corners=True, suffix=f"level{i}")
-        y = add(s, levels[i], grown, suffix=f"sum{i}")
+        stage, size = s / "refine" / i, levels[i].dims[2:]
+        y = levels[i] + interpolate(y, size, mode="bilinear", align_corners=True)
         for j in (0, 1):
             y = conv_block(stage / j, y, width, 3, act=call.act)
-        s.net.record(stage.path, y)
+        y.named(stage)
     last = s / "head"
     y = conv_block(last / 0, y, width // 2, 3, act=call.act)
-    y = conv_transpose(last / 1, y, width // 2, 2, 2)
-    y = conv(last / 3, conv_block(last / 2, y, width // 4, 3, act=call.act), 1, 1)
-    s.net.record(last.path, y)
+    y = conv_transpose2d(last / 1, y, width // 2, 2, 2)
+    y = conv2d(last / 3, conv_block(last / 2, y, width // 4, 3, act=call.act), 1, 1).named(last)
     factor, shift = float(s.take("cal_a", 1)[0]), float(s.take("cal_b", 1)[0])  # calibration
     if call.kind == "raw":
         return {"log_depth": y}
-    y = clamp(s, s.cast(y, "float32"), *RANGE, suffix="clamp")
-    y = exp(s, add(s, mul(s, y, factor, suffix="factor"), shift, suffix="calibrated"), suffix="depth")
-    return {"depth": s.net.record(s.path, y)}
+    return {"depth": exp(clamp(y.float(), *RANGE) * factor + shift).named(s)}

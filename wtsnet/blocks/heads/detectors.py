@@ -13,7 +13,8 @@ from wtsnet.blocks.heads.end2end import best_pairs, joined
 from wtsnet.blocks.heads.heads import HeadCall, classes_of, head
 from wtsnet.blocks.yolo.convs import conv_block
 from wtsnet.errors import ModelError
-from wtsnet.ops import amax, argmax, concat, conv_transpose, cut, reshape, sigmoid, take, topk, transpose, upsample
+from wtsnet.network import module
+from wtsnet.ops import argmax, cat, conv_transpose2d, index_select, interpolate, sigmoid, topk
 
 if TYPE_CHECKING:
     from wtsnet.network import Scope, Tensor
@@ -35,8 +36,8 @@ class Task:
 
     name: str = "detect"
     channels: int = 0
-    value: Callable[[Scope, Tensor, Places], Tensor] = lambda s, x, at: x
-    shown: Callable[[Scope, Tensor], dict[str, Tensor]] = lambda s, x: {}
+    value: Callable[[Tensor, Places], Tensor] = lambda x, at: x
+    shown: Callable[[Tensor], dict[str, Tensor]] = lambda x: {}
     turned: bool = False
     branch: Callable[[Scope, Sequence[Tensor], HeadCall, str], list[Tensor]] | None = None
 
@@ -68,15 +69,15 @@ def pose(
 
 def segmenter(s: Scope, xs: Sequence[Tensor], call: HeadCall, classes: int, masks: int) -> dict[str, Tensor]:
     """The outputs of a segmentation but for its prototypes."""
-    task = Task("segment", masks, shown=lambda s, x: {"masks": transpose(s, x, 1, 2, suffix="masks")})
+    task = Task("segment", masks, shown=lambda x: {"masks": x.transpose(1, 2)})
     return detector(s, xs, call, classes, task, masks=masks)
 
 
 def with_prototypes(s: Scope, found: dict[str, Tensor], made: Tensor, call: HeadCall) -> dict[str, Tensor]:
     """The outputs with prototypes beside them."""
     if call.kind == "decoded":
-        s.net.record(f"{s.path}[0][0]", found["predictions"])
-        s.net.record(f"{s.path}[0][1]", made)
+        found["predictions"].named(s[0][0])
+        made.named(s[0][1])
     return found | {"prototypes": made}
 
 
@@ -87,18 +88,16 @@ def pose_task(s: Scope, shape: Sequence[int] | None, spread: float = 2.0) -> Tas
         raise ModelError(f"{s.path}: found no kpt_shape, expected [key points, 2 or 3] in the manifest or the lists")
     count, values = shape
 
-    def value(s: Scope, x: Tensor, at: Places) -> Tensor:
-        n, _, candidates = x.dims
-        x = reshape(s, x, (n, count, values, candidates), suffix="points")
-        place, stride = (reshape(s, t, (*t.dims[:1], 1, *t.dims[1:]), suffix="point") for t in at)
-        parts = [(cut(s, x, 2, 0, 2, suffix="points:xy") * spread + (place - (spread - 1) / 2)) * stride]
+    def value(x: Tensor, at: Places) -> Tensor:
+        x = x.unflatten(1, (count, values))
+        place, stride = (t.unsqueeze(1) for t in at)
+        parts = [(x[:, :, :2] * spread + (place - (spread - 1) / 2)) * stride]
         if values == 3:
-            parts.append(sigmoid(s, cut(s, x, 2, 2, 3, suffix="points:seen"), suffix="seen"))
-        return reshape(s, concat(s, parts, 2, suffix="points:decoded"), (n, count * values, candidates), suffix="kpts")
+            parts.append(sigmoid(x[:, :, 2:]))
+        return cat(parts, 2).flatten(1, 2)
 
-    def shown(s: Scope, x: Tensor) -> dict[str, Tensor]:
-        y = transpose(s, x, 1, 2, suffix="kpts:last")
-        return {"keypoints": reshape(s, y, (*y.dims[:2], count, values), suffix="keypoints")}
+    def shown(x: Tensor) -> dict[str, Tensor]:
+        return {"keypoints": x.transpose(1, 2).unflatten(2, (count, values))}
 
     return Task("pose", count * values, value, shown)
 
@@ -108,7 +107,7 @@ def obb(s: Scope, xs: Sequence[Tensor], call: HeadCall, classes: int, angles: in
     """Boxes that are turned: by an angle from −π/4 to 3π/4 about their middle."""
     if angles != 1:
         raise ModelError(f"{s.path}: found {angles} angles a box, expected 1")
-    task = Task("obb", 1, lambda s, x, at: (sigmoid(s, x, suffix="angle") - 0.25) * math.pi, turned=True)
+    task = Task("obb", 1, lambda x, at: (sigmoid(x) - 0.25) * math.pi, turned=True)
     return detector(s, xs, call, classes, task, angle="logit")
 
 
@@ -128,54 +127,46 @@ def detector(
         made = replace(made, extra=task.branch(s, xs, call, prefix))
     if call.kind == "raw":
         s.leave("dfl.conv.weight")  # the numbers of the bins, to decode with
-        return call.raw(s, made.maps(s))
-    found = [rows(s, maps, name) for name, maps in vars(made).items() if maps]
+        return call.raw(s, made.maps())
+    found = [rows(maps) for maps in (made.boxes, made.scores, made.extra) if maps]
     if call.kind == "decoded":
-        at = everywhere(s, xs, call.strides)
-        boxes, scores, *extra = (s.cast(x, "float32") for x in found)
-        more = [task.value(s, x, at) for x in extra]
-        sides = distances(s, boxes, bins)
+        at = everywhere(xs, call.strides)
+        boxes, scores, *extra = (x.float() for x in found)
+        more = [task.value(x, at) for x in extra]
+        sides = distances(s / "dfl", boxes, bins)
         if end2end and not task.turned:
-            boxes = corners(s, sides, at)
+            boxes = corners(sides, at)
         else:
-            boxes = centred(s, sides, at, *(more if task.turned else []))
-        if end2end:
-            y = joined(s, [boxes, *more], *best_pairs(s, scores, call))
-        else:
-            y = concat(s, [boxes, sigmoid(s, scores, suffix="scores:sigmoid"), *more], 1, suffix="predictions")
-        return {"predictions": s.net.record(f"{s.path}[0]", y)}
-    logits, index, kinds = (best_pairs if end2end else best_candidates)(s, found[1], call)
-    at = places(s, index, xs, call.strides)
-    chosen = (found[0], *found[2:])
-    boxes, *extra = (s.cast(take(s, x, index, 2, batched=1, suffix="chosen"), "float32") for x in chosen)
-    more = [task.value(s, x, at) for x in extra]
-    sides = distances(s, boxes, bins)
-    boxes = centred(s, sides, at, *more) if task.turned else corners(s, sides, at)
-    scores = sigmoid(s, logits, suffix="scores:best")
-    if task.turned:
-        boxes = concat(s, [boxes, *more], 1, suffix="turned:boxes")
-    outputs = {"rboxes" if task.turned else "boxes": transpose(s, boxes, 1, 2, suffix="boxes")}
-    outputs |= {"scores": scores, "classes": kinds}
+            boxes = centred(sides, at, *(more if task.turned else []))
+        y = joined([boxes, *more], *best_pairs(scores, call)) if end2end else cat((boxes, sigmoid(scores), *more), 1)
+        return {"predictions": y.named(s[0])}
+    logits, index, kinds = (best_pairs if end2end else best_candidates)(found[1], call)
+    at = places(index, xs, call.strides)
+    boxes, *extra = (index_select(x, 2, index, batch_dims=1).float() for x in (found[0], *found[2:]))
+    more = [task.value(x, at) for x in extra]
+    sides = distances(s / "dfl", boxes, bins)
+    boxes = cat((centred(sides, at, *more), *more), 1) if task.turned else corners(sides, at)
+    outputs = {"rboxes" if task.turned else "boxes": boxes.transpose(1, 2), "scores": sigmoid(logits), "classes": kinds}
     for x in more:
-        outputs |= task.shown(s, x)
+        outputs |= task.shown(x)
     return outputs
 
 
-def best_candidates(s: Scope, scores: Tensor, call: HeadCall) -> tuple[Tensor, Tensor, Tensor]:
+def best_candidates(scores: Tensor, call: HeadCall) -> tuple[Tensor, Tensor, Tensor]:
     """Logits, numbers and classes, each (N, k), of the candidates with the best logits (N, nc, candidates), each with
     its best class. σ rises with its argument, so the best can be found before it."""
-    best = s.cast(amax(s, scores, 1, suffix="best"), "float32")
-    logits, index = topk(s, best, call.most(s.net), 1, suffix="topk")
-    chosen = s.cast(take(s, scores, index, 2, batched=1, suffix="chosen"), "float32")
-    return logits, index, argmax(s, chosen, 1, suffix="classes")
+    logits, index = topk(scores.amax(1).float(), call.most(scores.net), 1)
+    chosen = index_select(scores, 2, index, batch_dims=1).float()
+    return logits, index, argmax(chosen, 1)
 
 
+@module
 def prototypes(s: Scope, x: Tensor, width: int, masks: int, call: HeadCall, learnt: bool = True) -> Tensor:
     """Masks to be added up, of twice the size of the finest level: (N, masks, 2H, 2W).
 
     `learnt` is whether the enlargement has weights, as it has not in YOLOv5.
     """
     x = conv_block(s / "cv1", x, width, 3, act=call.act)
-    x = conv_transpose(s / "upsample", x, width, 2, 2) if learnt else upsample(s / "upsample", x, 2)
+    x = conv_transpose2d(s / "upsample", x, width, 2, 2) if learnt else interpolate(x, scale_factor=2)
     x = conv_block(s / "cv2", x, width, 3, act=call.act)
-    return s.net.record(s.path, conv_block(s / "cv3", x, masks, act=call.act))
+    return conv_block(s / "cv3", x, masks, act=call.act)

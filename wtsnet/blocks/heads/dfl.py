@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wtsnet.blocks.yolo.convs import conv_block
-from wtsnet.ops import concat, conv, cosine, cut, identity, permute, reshape, sine, softmax
+from wtsnet.network import module
+from wtsnet.ops import cat, conv2d, cos, sin, softmax
 
 if TYPE_CHECKING:
     from wtsnet.blocks.heads.cells import Places
@@ -34,10 +35,10 @@ class Branches:
     scores: Sequence[Tensor]
     extra: Sequence[Tensor] = ()
 
-    def maps(self, s: Scope) -> list[Tensor]:
+    def maps(self) -> list[Tensor]:
         """All channels of each level in one map: boxes, scores, extra."""
         levels = zip(self.boxes, self.scores, *([self.extra] if self.extra else []), strict=True)
-        return [concat(s, list(parts), 1, suffix=f"raw{i}") for i, parts in enumerate(levels)]
+        return [cat(parts, 1) for parts in levels]
 
 
 def branches(
@@ -54,63 +55,55 @@ def branches(
     )
 
 
+@module
 def plain(s: Scope, x: Tensor, width: int, out: int, call: HeadCall) -> Tensor:
     """Two convolution blocks 3×3 and a convolution 1×1 to `out` channels."""
     for i in (0, 1):
         x = conv_block(s / i, x, width, 3, act=call.act)
-    return s.net.record(s.path, conv(s / 2, x, out, 1))
+    return conv2d(s / 2, x, out, 1)
 
 
+@module
 def separable(s: Scope, x: Tensor, width: int, out: int, call: HeadCall) -> Tensor:
     """The same with each 3×3 a depthwise one and a 1×1 behind it, as from YOLO11 on."""
     for i in (0, 1):
         x = conv_block(s / i / 0, x, x.shape[1], 3, groups=x.shape[1], act=call.act)
-        x = s.net.record((s / i).path, conv_block(s / i / 1, x, width, act=call.act))
-    return s.net.record(s.path, conv(s / 2, x, out, 1))
+        x = conv_block(s / i / 1, x, width, act=call.act).named(s / i)
+    return conv2d(s / 2, x, out, 1)
 
 
-def rows(s: Scope, levels: Sequence[Tensor], name: str) -> Tensor:
+def rows(levels: Sequence[Tensor]) -> Tensor:
     """All candidates of the maps (N, C, H, W) side by side: (N, C, candidates)."""
-    flat = []
-    for i, level in enumerate(levels):
-        n, c, h, w = level.dims
-        flat.append(reshape(s, level, (n, c, h * w), suffix=f"{name}{i}"))
-    return concat(s, flat, 2, suffix=name)
+    return cat([level.flatten(2) for level in levels], 2)
 
 
+@module
 def distances(s: Scope, boxes: Tensor, bins: int) -> Tensor:
     """How far each side is, (N, 4, n) in cells, from the logits of its bins (N, 4·bins, n); of one bin it is the value
     itself. float32: a half has no place behind the point left for large ones."""
-    boxes = s.cast(boxes, "float32")
-    s = s / "dfl"
+    boxes = boxes.float()
     if bins == 1:
-        return identity(s, boxes)
-    n, _, count = boxes.dims
-    sides = permute(s, reshape(s, boxes, (n, 4, bins, count), suffix="sides"), (0, 2, 1, 3), suffix="bins")
-    mean = conv(s / "conv", softmax(s, sides, 1, suffix="softmax"), 1, 1, bias=False)
-    return reshape(s, mean, (n, 4, count))
+        return boxes
+    sides = boxes.unflatten(1, (4, bins)).transpose(1, 2)
+    return conv2d(s / "conv", softmax(sides, 1), 1, 1, bias=False).squeeze(1)
 
 
-def corners(s: Scope, sides: Tensor, at: Places) -> Tensor:
+def corners(sides: Tensor, at: Places) -> Tensor:
     """x1 y1 x2 y2 in pixels, (N, 4, n), of the boxes whose sides lie so far from their places."""
-    lt, rb = _split(s, sides)
-    return concat(s, [at.points - lt, at.points + rb], 1, suffix="corners") * at.stride
+    lt, rb = sides.chunk(2, 1)
+    return cat((at.points - lt, at.points + rb), 1) * at.stride
 
 
-def centred(s: Scope, sides: Tensor, at: Places, angle: Tensor | None = None) -> Tensor:
+def centred(sides: Tensor, at: Places, angle: Tensor | None = None) -> Tensor:
     """x y w h in pixels, (N, 4, n), of the same boxes, each turned by `angle` (N, 1, n) about its place."""
-    lt, rb = _split(s, sides)
+    lt, rb = sides.chunk(2, 1)
     shift = (rb - lt) * 0.5
     if angle is not None:
-        shift = _turned(s, shift, angle)
-    return concat(s, [at.points + shift, lt + rb], 1, suffix="centred") * at.stride
+        shift = _turned(shift, angle)
+    return cat((at.points + shift, lt + rb), 1) * at.stride
 
 
-def _turned(s: Scope, shift: Tensor, angle: Tensor) -> Tensor:
-    x, y = (cut(s, shift, 1, i, i + 1, suffix=f"shift{i}") for i in (0, 1))
-    along, across = cosine(s, angle, suffix="cosine"), sine(s, angle, suffix="sine")
-    return concat(s, [x * along - y * across, x * across + y * along], 1, suffix="turned")
-
-
-def _split(s: Scope, sides: Tensor) -> tuple[Tensor, Tensor]:
-    return cut(s, sides, 1, 0, 2, suffix="lt"), cut(s, sides, 1, 2, 4, suffix="rb")
+def _turned(shift: Tensor, angle: Tensor) -> Tensor:
+    x, y = shift.chunk(2, 1)
+    along, across = cos(angle), sin(angle)
+    return cat((x * along - y * across, x * across + y * along), 1)

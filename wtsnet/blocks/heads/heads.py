@@ -9,20 +9,24 @@ A head says in `call.kind` what leaves the network: "raw" the maps of each level
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeAlias
 
 from wtsnet.errors import ModelError, nearest
+from wtsnet.network import Scope, Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from wtsnet.blocks.yolo.lists import Architecture, Row
-    from wtsnet.network import Network, Scope, Tensor
+    from wtsnet.network import Network
 
+P = ParamSpec("P")
+Head: TypeAlias = Callable[Concatenate[Scope, P], dict[str, Tensor]]
 KINDS = ("topk", "decoded", "raw")
-F = TypeVar("F", bound="Callable[..., dict[str, Tensor]]")
-_HEADS: dict[str, Callable[..., dict[str, Tensor]]] = {}
+_HEADS: dict[str, Head[...]] = {}
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class HeadCall:
     strides: tuple[int, ...]
 
     @property
-    def act(self) -> Callable[[Scope, Tensor], Tensor]:
+    def act(self) -> Callable[..., Tensor]:
         """The activation of its convolution blocks."""
         return self.architecture.activation
 
@@ -68,17 +72,27 @@ class HeadCall:
         return dict(zip(names, levels, strict=True))
 
 
-def head(name: str, *, package: str = "") -> Callable[[F], F]:
+def head(name: str, *, package: str = "") -> Callable[[Head[P]], Head[P]]:
     """Register a head: `function(scope, inputs, call, *args)`, which gives the outputs by name and calls `call.tell`.
+
+    Its layers are named after its scope. What PyTorch's module gives, it notes itself: `y.named(s)`, `y.named(s[0])`.
 
     Args:
         name: what the lists call it.
         package: "yolov5" for one that only lists of that package mean by the name.
     """
 
-    def register(function: F) -> F:
-        _HEADS[f"{package}:{name}"] = function
-        return function
+    def register(function: Head[P]) -> Head[P]:
+        @wraps(function)
+        def inside(s: Scope, /, *args: P.args, **kwargs: P.kwargs) -> dict[str, Tensor]:
+            before, s.net.where = s.net.where, s.path
+            try:
+                return function(s, *args, **kwargs)
+            finally:
+                s.net.where = before
+
+        _HEADS[f"{package}:{name}"] = inside
+        return inside
 
     return register
 
@@ -99,7 +113,7 @@ def add_head(s: Scope, inputs: Sequence[Tensor], call: HeadCall) -> Mapping[str,
         raise ModelError(f"{where}: {row.block} does not take the arguments {row.args} ({error})") from None
 
 
-def _find(row: Row, index: int, architecture: Architecture) -> Callable[..., dict[str, Tensor]]:
+def _find(row: Row, index: int, architecture: Architecture) -> Head[...]:
     for package in ("yolov5:" if architecture.yolov5 else ":", ":"):
         if function := _HEADS.get(package + row.block):
             return function
@@ -112,7 +126,4 @@ def _find(row: Row, index: int, architecture: Architecture) -> Callable[..., dic
 
 def classes_of(s: Scope, name: str, told: int) -> int:
     """The number of classes: `told`, or where that is -1, how many biases the convolution at `name` has."""
-    last = s
-    for part in name.split("."):
-        last = last / part
-    return told if told != -1 else int(last.take("bias", -1).shape[0])
+    return told if told != -1 else len((s / name).take("bias", -1))

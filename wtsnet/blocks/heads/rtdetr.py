@@ -13,37 +13,9 @@ from wtsnet.blocks.heads.cells import places
 from wtsnet.blocks.heads.deformable import decoder_layer
 from wtsnet.blocks.heads.heads import HeadCall, head
 from wtsnet.errors import ModelError
-from wtsnet.network import shape_tensor
-from wtsnet.ops import (
-    add,
-    amax,
-    amin,
-    arange,
-    concat,
-    conv_bn,
-    cut,
-    div,
-    elementwise,
-    expand,
-    floor_div,
-    greater,
-    identity,
-    layer_norm,
-    less,
-    linear,
-    log,
-    maximum,
-    mul,
-    permute,
-    relu,
-    reshape,
-    sigmoid,
-    sub,
-    take,
-    topk,
-    unsqueeze,
-    where,
-)
+from wtsnet.network import module, shape_tensor
+from wtsnet.ops import cat, conv_bn, index_select, layer_norm, linear, log, relu, sigmoid, topk, where
+from wtsnet.ops.create import arange_like
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,17 +48,15 @@ def rtdetr_decoder(
         s.leave(f"dec_score_head.{i}.weight", f"dec_score_head.{i}.bias")
     count = _queries(s, call, queries)
     levels = [_project(s / "input_proj" / i, x, width) for i, x in enumerate(xs)]
-    memory = concat(s, [_rows(s, x, f"level{i}") for i, x in enumerate(levels)], 1, suffix="memory")
+    memory = cat([_rows(x) for x in levels], 1)
     x, boxes = _select(s, levels, memory, count, call.strides)
     decoder = s / "decoder"
     sizes = [(level.dims[2], level.dims[3]) for level in levels]
     for i in range(depth):
-        own = mlp(s / "query_pos_head", s.cast(boxes, x.dtype), (2 * width, width))
+        own = mlp(s / "query_pos_head", boxes.to(x), (2 * width, width))
         x = decoder_layer(decoder / "layers" / i, x, boxes, memory, sizes, own, heads, points, feed_forward)
-        delta = s.cast(mlp(s / "dec_bbox_head" / i, x, (width, width, 4)), "float32")
-        moved = add(decoder, delta, _logit(decoder, boxes), suffix="moved")
-        boxes = sigmoid(decoder, moved, suffix="boxes")
-    logits = s.cast(linear(s / "dec_score_head" / (depth - 1), x, classes), "float32")
+        boxes = sigmoid(mlp(s / "dec_bbox_head" / i, x, (width, width, 4)).float() + _logit(boxes))
+    logits = linear(s / "dec_score_head" / (depth - 1), x, classes).float()
     call.tell(s, "detect", "rtdetr", logits.shape[2])
     if call.kind == "raw":
         return {"boxes": boxes, "logits": logits}
@@ -94,11 +64,12 @@ def rtdetr_decoder(
     return _best(s, boxes, logits, most, levels, call)
 
 
+@module
 def mlp(s: Scope, x: Tensor, widths: Sequence[int]) -> Tensor:
     """Linear layers to `widths`, with ReLU between them."""
     for i, width in enumerate(widths):
-        x = linear(s / "layers" / i, x if i == 0 else relu(s / "act", x), width)
-    return s.net.record(s.path, identity(s / "out_norm", x))
+        x = linear(s / "layers" / i, relu(x) if i else x, width)
+    return x
 
 
 def _queries(s: Scope, call: HeadCall, queries: int) -> int:
@@ -115,14 +86,14 @@ def _queries(s: Scope, call: HeadCall, queries: int) -> int:
     return min(queries, places)
 
 
+@module
 def _project(s: Scope, x: Tensor, width: int) -> Tensor:
-    return s.net.record(s.path, conv_bn(s / 0, s / 1, x, width, 1, eps=1e-3))
+    return conv_bn(s / 0, s / 1, x, width, 1, eps=1e-3)
 
 
-def _rows(s: Scope, x: Tensor, name: str) -> Tensor:
+def _rows(x: Tensor) -> Tensor:
     """(N, C, H, W) as (N, H·W, C)."""
-    n, c, h, w = x.dims
-    return permute(s, reshape(s, x, (n, c, h * w), suffix=f"{name}:rows"), (0, 2, 1), suffix=name)
+    return x.flatten(2).transpose(1, 2)
 
 
 def _select(
@@ -130,63 +101,51 @@ def _select(
 ) -> tuple[Tensor, Tensor]:
     """The features (N, Q, C) and the boxes (N, Q, 4) of the places whose best class has the highest score."""
     width = memory.shape[2]
-    kept = [inner(s, x, f"inner{i}") for i, x in enumerate(levels)]
+    kept = [inner(x) for x in levels]
     margin = any(y is not x for y, x in zip(kept, levels, strict=True))
     if margin:
-        memory = concat(s, [_rows(s, x, f"inner{i}:rows") for i, x in enumerate(kept)], 1, suffix="inner")
+        memory = cat([_rows(x) for x in kept], 1)
     encoded = s / "enc_output"
-    features = layer_norm(encoded / 1, linear(encoded / 0, memory, width))
-    s.net.record(encoded.path, features)
-    scores = amax(s, linear(s / "enc_score_head", features, -1), 2, suffix="scores")
-    _, index = topk(s, s.cast(scores, "float32"), queries, 1, suffix="queries")
-    chosen = take(s, features, index, 1, batched=1, suffix="chosen")
-    delta = s.cast(mlp(s / "enc_bbox_head", chosen, (width, width, 4)), "float32")
-    at = places(s, index, levels, strides)
-    xy = div(s, mul(s, at.points, at.stride, suffix="own:pixels"), _picture(s, levels, strides, (1, 2, 1)), "own:xy")
-    side = mul(s, at.stride, SIDE / strides[0], suffix="own:side")
-    xy, side = (permute(s, x, (0, 2, 1), suffix="own:last") for x in (xy, side))
-    wh = expand(s, side, xy.dims, suffix="own:wh")
-    own = _logit(s, concat(s, [xy, wh], 2, suffix="own"))
-    boxes = sigmoid(s, add(s, delta, own, suffix="moved"), suffix="boxes")
+    features = layer_norm(encoded / 1, linear(encoded / 0, memory, width)).named(encoded)
+    scores = linear(s / "enc_score_head", features, -1).amax(2)
+    _, index = topk(scores.float(), queries, 1)
+    chosen = index_select(features, 1, index, batch_dims=1)
+    delta = mlp(s / "enc_bbox_head", chosen, (width, width, 4)).float()
+    at = places(index, levels, strides)
+    xy = (at.points * at.stride / _picture(levels, strides).reshape(1, 2, 1)).transpose(1, 2)
+    side = (at.stride * (SIDE / strides[0])).transpose(1, 2)
+    boxes = sigmoid(delta + _logit(cat((xy, side.expand_as(xy)), 2)))
     if margin:  # upstream's logit of such a place is infinite
-        boxes = where(s, _inside(s, xy, "own"), boxes, 1.0, suffix="boxes:inner")
+        boxes = where(_inside(xy), boxes, 1.0)
     return chosen, boxes
 
 
-def inner(s: Scope, x: Tensor, name: str) -> Tensor:
+def inner(x: Tensor) -> Tensor:
     """`x` with zeros where a place's middle lies in the margin of the picture; `x` itself where none does."""
     for axis in (2, 3):
         size = x.dims[axis]
         if isinstance(size, int) and np.float32(0.5) / np.float32(size) > np.float32(MARGIN):
             continue
-        count = s.cast(shape_tensor(s, (size,)), "float32")
-        middles = div(s, arange(s, size, start=0.5, suffix=f"{name}:middles"), count, suffix=f"{name}:fractions")
-        column = reshape(s, middles, (-1, 1), suffix=f"{name}:column")
-        keep = s.cast(s.cast(_inside(s, column, name), "float32"), x.dtype)
-        shape = (1, 1, -1, 1) if axis == 2 else (1, 1, 1, -1)
-        x = mul(s, x, reshape(s, keep, shape, suffix=f"{name}:keep"), suffix=f"{name}:axis{axis}")
+        middles = arange_like(x, size, "float32", start=0.5) / shape_tensor(x.net, (size,)).float()
+        keep = _inside(middles.unsqueeze(1)).float().to(x)
+        x = x * keep.reshape((1, 1, -1, 1) if axis == 2 else (1, 1, 1, -1))
     return x
 
 
-def _inside(s: Scope, x: Tensor, name: str) -> Tensor:
+def _inside(x: Tensor) -> Tensor:
     """Whether all fractions of the last dimension lie within the margins: (…, n) to (…, 1), bool."""
-    low, high = amin(s, x, -1, keepdim=True, suffix=f"{name}:low"), amax(s, x, -1, keepdim=True, suffix=f"{name}:high")
-    above, below = greater(s, low, MARGIN, suffix=f"{name}:above"), less(s, high, 1 - MARGIN, suffix=f"{name}:below")
-    return elementwise(s, "AND", above, below, suffix=f"{name}:inside")
+    return (x.amin(-1, keepdim=True) > MARGIN) & (x.amax(-1, keepdim=True) < 1 - MARGIN)
 
 
-def _logit(s: Scope, x: Tensor) -> Tensor:
+def _logit(x: Tensor) -> Tensor:
     """log(x / (1 − x)), neither being taken as less than EPS."""
-    odds = div(
-        s, maximum(s, x, EPS, suffix="some"), maximum(s, sub(s, 1.0, x, suffix="rest"), EPS, suffix="others"), "odds"
-    )
-    return log(s, odds, suffix="logit")
+    return log(x.clamp(min=EPS) / (1.0 - x).clamp(min=EPS))
 
 
-def _picture(s: Scope, levels: Sequence[Tensor], strides: Sequence[int], shape: tuple[int, ...]) -> Tensor:
-    """Width and height of the picture in pixels, float32."""
+def _picture(levels: Sequence[Tensor], strides: Sequence[int]) -> Tensor:
+    """Width and height of the picture in pixels, (2,) float32."""
     height, width = (size * strides[0] for size in levels[0].dims[2:])
-    return reshape(s, s.cast(shape_tensor(s, (width, height)), "float32"), shape, suffix="picture")
+    return shape_tensor(levels[0].net, (width, height)).float()
 
 
 def _best(
@@ -194,20 +153,15 @@ def _best(
 ) -> dict[str, Tensor]:
     """The pairs of query and class with the highest scores."""
     _, queries, classes = logits.shape
-    pairs = reshape(s, logits, (logits.dims[0], queries * classes), suffix="pairs")
-    best, index = topk(s, pairs, min(most, queries * classes), 1, suffix="best")
-    query = floor_div(s, index, classes, suffix="best:query")
-    kinds = sub(s, index, mul(s, query, classes, suffix="best:first"), suffix="classes")
-    boxes = take(s, boxes, query, 1, batched=1, suffix="best:boxes")
-    scores = sigmoid(s, best, suffix="scores:best")
+    best, index = topk(logits.flatten(1), min(most, queries * classes), 1)
+    query = index // classes
+    kinds = index - query * classes
+    boxes = index_select(boxes, 1, query, batch_dims=1)
+    scores = sigmoid(best)
     if call.kind == "decoded":
-        parts = [
-            boxes,
-            unsqueeze(s, scores, 2, suffix="column"),
-            unsqueeze(s, s.cast(kinds, "float32"), 2, suffix="column"),
-        ]
-        return {"predictions": s.net.record(f"{s.path}[0]", concat(s, parts, 2, suffix="predictions"))}
-    xy, half = cut(s, boxes, 2, 0, 2, suffix="xy"), mul(s, cut(s, boxes, 2, 2, 4, suffix="wh"), 0.5, suffix="half")
-    picture = _picture(s, levels, call.strides, (1, 1, 2))
-    corners = [mul(s, corner, picture, suffix="corner") for corner in (xy - half, xy + half)]
-    return {"boxes": concat(s, corners, 2, suffix="boxes"), "scores": scores, "classes": kinds}
+        y = cat((boxes, scores.unsqueeze(2), kinds.float().unsqueeze(2)), 2)
+        return {"predictions": y.named(s[0])}
+    xy, half = boxes[..., :2], boxes[..., 2:] * 0.5
+    picture = _picture(levels, call.strides).reshape(1, 1, 2)
+    boxes = cat(((xy - half) * picture, (xy + half) * picture), 2)
+    return {"boxes": boxes, "scores": scores, "classes": kinds}

@@ -9,7 +9,7 @@ from wtsnet.blocks.heads.detectors import Task, detector, pose_task, prototypes,
 from wtsnet.blocks.heads.heads import HeadCall, head
 from wtsnet.blocks.yolo.convs import conv_block
 from wtsnet.errors import ModelError
-from wtsnet.ops import add, conv, upsample
+from wtsnet.ops import conv2d, interpolate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,11 +32,9 @@ def segment26(
     found = segmenter(s, xs, call, classes, masks)
     proto, refined = s / "proto", xs[0]
     proto.leave_modules("semseg")  # the classes of all pixels, for training
-    size = tuple(xs[0].dims[2:])
     for i, x in enumerate(xs[1:]):
         y = conv_block(proto / "feat_refine" / i, x, xs[0].shape[1], act=call.act)
-        grown = upsample(proto, y, size=size, suffix=f"level{i + 1}")
-        refined = add(proto, refined, grown, suffix=f"sum{i + 1}")
+        refined = refined + interpolate(y, xs[0].dims[2:])
     channels = call.architecture.channels_of(width)
     fused = conv_block(proto / "feat_fuse", refined, channels, 3, act=call.act)
     return with_prototypes(s, found, prototypes(proto, fused, channels, masks, call), call)
@@ -57,7 +55,7 @@ def pose26(
         for i, x in enumerate(xs):
             inner = s / f"{prefix}cv4" / i
             y = conv_block(inner / 1, conv_block(inner / 0, x, width, 3, act=call.act), width, 3, act=call.act)
-            maps.append(conv(s / f"{prefix}cv4_kpts" / i, s.net.record(inner.path, y), task.channels, 1))
+            maps.append(conv2d(s / f"{prefix}cv4_kpts" / i, y.named(inner), task.channels, 1))
         return maps
 
     task = dataclasses.replace(task, branch=branch)

@@ -11,7 +11,7 @@ from wtsnet.blocks.heads.anchors import best, predictions
 from wtsnet.blocks.heads.detectors import prototypes
 from wtsnet.blocks.heads.heads import HeadCall, head
 from wtsnet.errors import ModelError
-from wtsnet.ops import conv
+from wtsnet.ops import conv2d
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,15 +30,15 @@ def detect(
     pixels = _pixel_anchors(s, call, len(xs))
     count = pixels.shape[1]
     values = -1 if classes == -1 else count * (classes + 5 + masks)
-    levels = [conv(s / "m" / i, x, values, 1) for i, x in enumerate(xs)]
+    levels = [conv2d(s / "m" / i, x, values, 1) for i, x in enumerate(xs)]
     found = levels[0].shape[1] // count - 5 - masks
     call.tell(s, "segment" if masks else "detect", "yolov5", found, anchors=pixels.tolist())
     if call.kind == "raw":
         return call.raw(s, levels)
-    rows = predictions(s, levels, pixels, call.strides, masks)
+    rows = predictions(levels, pixels, call.strides, masks)
     if call.kind == "decoded":
-        return {"predictions": s.net.record(f"{s.path}[0]", rows)}
-    return best(s, rows, call.most(s.net, count), masks)
+        return {"predictions": rows.named(s[0])}
+    return best(rows, call.most(s.net, count), masks)
 
 
 @head("Segment", package="yolov5")
@@ -49,7 +49,7 @@ def segment(
     found = detect(s, xs, call, classes, masks=masks)
     width = call.architecture.channels_of(width)
     made = prototypes(s / "proto", xs[0], width, masks, call, learnt=False)
-    return found | {"prototypes": s.net.record(f"{s.path}[1]", made)}
+    return found | {"prototypes": made.named(s[1])}
 
 
 def _pixel_anchors(s: Scope, call: HeadCall, levels: int) -> NDArray[np.float32]:

@@ -7,19 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wtsnet.ops import (
-    add,
-    chunk,
-    cut,
-    linear,
-    mul,
-    normalize,
-    pad,
-    permute,
-    reshape,
-    roll,
-    scaled_dot_product_attention,
-)
+from wtsnet.network import module
+from wtsnet.ops import linear, normalize, pad, scaled_dot_product_attention
+from wtsnet.ops.linear import affine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,77 +21,57 @@ if TYPE_CHECKING:
 APART = -100.0  # what is added to the score of a pair that was brought together by the shift alone
 
 
-def window_attention(s: Scope, x: Tensor, heads: int, window: int, shifted: bool, cosine: bool) -> Tensor:
+@module
+def window_attention(
+    s: Scope, x: Tensor, heads: int, window: int, *, shifted: bool = False, cosine: bool = False
+) -> Tensor:
     """Attention among the pixels of each window, (N, H, W, C) to the same; height and width must be fixed.
 
     The map is padded with zeros to whole windows. With `shifted` the windows are half a window further down and to the
     right, along axes that have more than one. With `cosine` it is that of version 2: scores are cosines by a learnt
     scale, and the bias is the output of a small network.
     """
-    height, width = x.shape[1:3]
+    height, width, channels = x.shape[1:]
     rows, columns = (-(-size // window) * window for size in (height, width))
     shift = [window // 2 if shifted and size > window else 0 for size in (rows, columns)]
-    if (rows, columns) != (height, width):
-        x = pad(s, x, (0, 0, 0, columns - width, 0, rows - height), suffix="padded")
-    if any(shift):
-        x = roll(s, x, [-step for step in shift], (1, 2), suffix="shifted")
-    x = _split(s, x, window)
-    bias = _bias_network(s, heads, window) if cosine else _bias_table(s, heads, window)
-    bias = bias + _apart(rows, columns, window, shift)
-    mask = s.constant(bias, x.dtype, suffix="bias")
-    q, k, v = (_heads(s, part, heads, name) for part, name in zip(_qkv(s, x, cosine), "qkv", strict=True))
+    x = pad(x, (0, 0, 0, columns - width, 0, rows - height))
+    x = _split(x.roll([-step for step in shift], (1, 2)), window)
+    qkv = (_qkv_without_key_bias if cosine else linear)(s / "qkv", x, 3 * channels)
+    q, k, v = (part.unflatten(3, (heads, -1)).transpose(2, 3) for part in qkv.chunk(3, -1))
     if cosine:
-        q = mul(s, normalize(s, q, -1, suffix="q:unit"), _scale(s, heads, q.dtype), suffix="q:scaled")
-        k = normalize(s, k, -1, suffix="k:unit")
-    y = scaled_dot_product_attention(s, q, k, v, mask, scale=1.0 if cosine else None, suffix="attended")
-    y = reshape(s, permute(s, y, (0, 1, 3, 2, 4), suffix="attended:last"), x.dims, suffix="joined")
-    y = _merge(s, linear(s / "proj", y, x.shape[3]), rows, columns, window)
-    if any(shift):
-        y = roll(s, y, shift, (1, 2), suffix="unshifted")
-    if (rows, columns) != (height, width):
-        y = cut(s, cut(s, y, 1, 0, height, suffix="rows"), 2, 0, width, suffix="columns")
-    return s.net.record(s.path, y)
+        q, k = normalize(q, dim=-1) * _scale(s, heads, q.dtype), normalize(k, dim=-1)
+    bias = (_bias_network if cosine else _bias_table)(s, heads, window) + _apart(rows, columns, window, shift)
+    y = scaled_dot_product_attention(q, k, v, s.constant(bias, x.dtype), scale=1.0 if cosine else None)
+    y = linear(s / "proj", y.transpose(2, 3).flatten(3), channels)
+    return _merge(y, rows, columns, window).roll(shift, (1, 2))[:, :height, :width]
 
 
-def _split(s: Scope, x: Tensor, window: int) -> Tensor:
+def _split(x: Tensor, window: int) -> Tensor:
     """(N, H, W, C) as windows (N, count, window², C)."""
-    n, rows, columns, channels = x.shape
+    n, rows, columns, channels = x.dims
     down, across = rows // window, columns // window
-    x = reshape(s, x, (x.dims[0], down, window, across, window, channels), suffix="grid")
-    x = permute(s, x, (0, 1, 3, 2, 4, 5), suffix="grid:windows")
-    return reshape(s, x, (n, down * across, window**2, channels), suffix="windows")
+    x = x.reshape(n, down, window, across, window, channels).permute(0, 1, 3, 2, 4, 5)
+    return x.reshape(n, down * across, window**2, channels)
 
 
-def _merge(s: Scope, x: Tensor, rows: int, columns: int, window: int) -> Tensor:
+def _merge(x: Tensor, rows: int, columns: int, window: int) -> Tensor:
     """Windows (N, count, window², C) as (N, rows, columns, C)."""
-    n, channels = x.shape[0], x.shape[3]
-    x = reshape(s, x, (n, rows // window, columns // window, window, window, channels), suffix="merged:grid")
-    x = permute(s, x, (0, 1, 3, 2, 4, 5), suffix="merged:rows")
-    return reshape(s, x, (n, rows, columns, channels), suffix="merged")
+    n, _, _, channels = x.dims
+    x = x.reshape(n, rows // window, columns // window, window, window, channels).permute(0, 1, 3, 2, 4, 5)
+    return x.reshape(n, rows, columns, channels)
 
 
-def _qkv(s: Scope, x: Tensor, cosine: bool) -> list[Tensor]:
-    """Queries, keys and values, each of the shape of x."""
-    channels = x.shape[3]
-    if not cosine:
-        return chunk(s, linear(s / "qkv", x, 3 * channels), 3, -1)
-    bias = (s / "qkv").take("bias", 3 * channels).copy()
-    bias[channels : 2 * channels] = 0  # keys have none, whatever the weights hold
-    y = linear(s / "qkv", x, 3 * channels, bias=False)
-    return chunk(s, add(s, y, s.constant(bias.reshape(1, 1, 1, -1), x.dtype, suffix="qkv:bias"), suffix="qkv"), 3, -1)
-
-
-def _heads(s: Scope, x: Tensor, heads: int, name: str) -> Tensor:
-    """(N, count, L, heads·E) as (N, count, heads, L, E)."""
-    n, count, length, channels = x.shape
-    parts = reshape(s, x, (n, count, length, heads, channels // heads), suffix=f"{name}:split")
-    return permute(s, parts, (0, 1, 3, 2, 4), suffix=f"{name}:heads")
+@module
+def _qkv_without_key_bias(s: Scope, x: Tensor, out_features: int) -> Tensor:
+    """`linear` with no bias in its second third, the keys, whatever the weights hold."""
+    q, k, v = np.split(s.take("bias", out_features), 3)
+    return affine(x, s.take("weight", out_features, x.shape[-1]), np.concatenate((q, np.zeros_like(k), v)))
 
 
 def _scale(s: Scope, heads: int, dtype: str) -> Tensor:
     """What cosines are multiplied by, (1, 1, heads, 1, 1): e to the learnt exponent, at most 100."""
     exponent = s.take("logit_scale", heads, 1, 1)
-    return s.constant(np.exp(np.minimum(exponent, math.log(100)))[None, None], dtype, suffix="scale")
+    return s.constant(np.exp(np.minimum(exponent, math.log(100)))[None, None], dtype)
 
 
 def _relative(window: int) -> NDArray[np.intp]:

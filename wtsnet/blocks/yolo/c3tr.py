@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from wtsnet.blocks.yolo.csp import c3_around
 from wtsnet.definition import block
-from wtsnet.ops import linear, multi_head_attention, permute, reshape, silu
+from wtsnet.network import module
+from wtsnet.ops import linear, multihead_attention, silu
 
 if TYPE_CHECKING:
     from wtsnet.blocks.yolo.convs import Activation
@@ -32,21 +33,19 @@ def c3_transformer(
     return c3_around(s, x, c, e, lambda s, y: _transformer(s, y, n), act=act)
 
 
+@module
 def _transformer(s: Scope, x: Tensor, n: int) -> Tensor:
     """Layers over the cells (N, C, H, W) as a sequence (H·W, N, C), to which a linear layer adds places."""
-    batch, c, h, w = x.dims
-    cells = reshape(s, x, (batch, c, h * w), suffix="cells")
-    cells = permute(s, cells, (2, 0, 1), suffix="sequence")
+    cells = x.flatten(2).permute(2, 0, 1)
     cells = cells + linear(s / "linear", cells, x.shape[1])
     for i in range(n):
         cells = _layer(s / "tr" / i, cells)
-    s.net.record((s / "tr").path, cells)
-    return reshape(s, permute(s, cells, (1, 2, 0), suffix="channels"), (batch, c, h, w))
+    return cells.named(s / "tr").permute(1, 2, 0).view_as(x)
 
 
+@module
 def _layer(s: Scope, x: Tensor) -> Tensor:
     c = x.shape[2]
     query, key, value = (linear(s / name, x, c, bias=False) for name in "qkv")
-    x = multi_head_attention(s / "ma", query, key, value, HEADS, batch_first=False) + x
-    y = linear(s / "fc2", linear(s / "fc1", x, c, bias=False), c, bias=False)
-    return s.net.record(s.path, y + x)
+    x = multihead_attention(s / "ma", query, key, value, HEADS) + x
+    return linear(s / "fc2", linear(s / "fc1", x, c, bias=False), c, bias=False) + x

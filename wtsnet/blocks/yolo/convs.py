@@ -10,7 +10,6 @@ import math
 from typing import TYPE_CHECKING
 
 from wtsnet.definition import block
-from wtsnet.definition import block
 from wtsnet.ops import batch_norm, cat, conv_bn, conv_transpose2d, max_pool2d, prelu, silu
 
 if TYPE_CHECKING:
@@ -41,9 +40,7 @@ def conv_block(
     """Convolution, batch norm, activation. `padding` None keeps the size at stride 1."""
     if padding is None:
         padding = [(dilation * (size - 1) + 1) // 2 for size in ((k, k) if isinstance(k, int) else k)]
-    x = conv_bn(
-        s / "conv", s / "bn", x, c, k, stride, padding=padding, dilation=dilation, groups=groups, eps=eps
-    )
+    x = conv_bn(s / "conv", s / "bn", x, c, k, stride, padding=padding, dilation=dilation, groups=groups, eps=eps)
     return activated(s / "act", x, act) if activate else x
 
 
@@ -126,5 +123,6 @@ def focus(
     act: Activation = silu,
 ) -> Tensor:
     """Every second pixel in four shifts as channels, then a convolution: (N, C, H, W) to (N, c, H/2, W/2)."""
-    shifts = [x[:, :, i::2, j::2] for j in (0, 1) for i in (0, 1)]
+    rows = [x[:, :, i::2] for i in (0, 1)]
+    shifts = [y[..., j::2] for j in (0, 1) for y in rows]
     return conv_block(s / "conv", cat(shifts, 1), c, k, stride, padding, groups, act=act)

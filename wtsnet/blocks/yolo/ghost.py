@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from wtsnet.blocks.yolo.convs import conv_block, dw_conv
 from wtsnet.blocks.yolo.csp import c3_around
 from wtsnet.definition import block
-from wtsnet.ops import concat, identity, silu
+from wtsnet.ops import cat, silu
 
 if TYPE_CHECKING:
     from wtsnet.blocks.yolo.convs import Activation
@@ -29,22 +29,19 @@ def ghost_conv(
     """A convolution to half of the channels, and a depthwise 5×5 one of it for the others."""
     y = conv_block(s / "cv1", x, c // 2, k, stride, None, groups, activate=activate, act=act)
     z = conv_block(s / "cv2", y, c // 2, 5, 1, None, c // 2, activate=activate, act=act)
-    return concat(s, [y, z])
+    return cat((y, z), 1)
 
 
 @block("GhostBottleneck", scaled=True)
 def ghost_bottleneck(s: Scope, x: Tensor, c: int, k: int = 3, stride: int = 1, *, act: Activation = silu) -> Tensor:
     """Two ghost convolutions, where the stride is 2 with a depthwise one between them, and a shortcut."""
-    y = ghost_conv(s / "conv" / 0, x, c // 2, act=act)
-    middle, past = s / "conv" / 1, s / "shortcut"
+    conv, past = s / "conv", s / "shortcut"
+    y = ghost_conv(conv / 0, x, c // 2, act=act)
     if stride == 2:
-        y = dw_conv(middle, y, c // 2, k, stride, activate=False)
+        y = dw_conv(conv / 1, y, c // 2, k, stride, activate=False)
         x = dw_conv(past / 0, x, x.shape[1], k, stride, activate=False)
-        x = s.net.record(past.path, conv_block(past / 1, x, c, activate=False))
-    else:
-        y, x = identity(middle, y), identity(past, x)
-    y = ghost_conv(s / "conv" / 2, y, c, activate=False)
-    return s.net.record((s / "conv").path, y) + x
+        x = conv_block(past / 1, x, c, activate=False).named(past)
+    return ghost_conv(conv / 2, y, c, activate=False).named(conv) + x
 
 
 @block("C3Ghost", scaled=True, deep=True)
@@ -65,6 +62,6 @@ def c3_ghost(
     def inner(s: Scope, y: Tensor) -> Tensor:
         for i in range(n):
             y = ghost_bottleneck(s / i, y, y.shape[1], act=act)
-        return s.net.record(s.path, y)
+        return y.named(s)
 
     return c3_around(s, x, c, e, inner, act=act)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from wtsnet.definition import find_block
 from wtsnet.errors import ModelError, nearest
+from wtsnet.network import module
 from wtsnet.ops import ACTIVATIONS, prelu, silu
 
 if TYPE_CHECKING:
@@ -177,11 +178,16 @@ def _layer(s: Scope, row: Row, inputs: list[Any], i: int, architecture: Architec
     try:
         if number == 1:
             return block.function(s, x, *args, **extra)
-        for j in range(number):
-            x = block.function(s / j, x, *args, **extra)
+        return _repeated(s, x, number, lambda s, x: block.function(s, x, *args, **extra))
     except TypeError as error:
         raise ModelError(f"{where}: {row.block} does not take the arguments {row.args} ({error})") from None
-    return x.named(s)
+
+
+@module
+def _repeated(s: Scope, x: Any, number: int, inner: Callable[[Scope, Any], Any]) -> Any:
+    for i in range(number):
+        x = inner(s / i, x)
+    return x
 
 
 def _context(block: Block, architecture: Architecture) -> dict[str, Any]:

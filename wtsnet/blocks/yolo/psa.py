@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from wtsnet.blocks.yolo.convs import conv_block
 from wtsnet.blocks.yolo.csp import c2f_around, halves
 from wtsnet.definition import block
-from wtsnet.ops import add, concat, matmul, mul, reshape, silu, softmax, split
+from wtsnet.network import module
+from wtsnet.ops import cat, matmul, silu
 
 if TYPE_CHECKING:
     from wtsnet.blocks.yolo.convs import Activation
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
 def psa(s: Scope, x: Tensor, c: int, e: float = 0.5, *, act: Activation = silu) -> Tensor:
     """Attention and a feed-forward block on the second half of the channels. `c` is that of the input."""
     a, b = _halves(s, x, c, e, act)
-    b = _attend(s, b, act)
-    return conv_block(s / "cv2", concat(s, [a, b], suffix="concat"), c, act=act)
+    return conv_block(s / "cv2", cat((a, _attend(s, b, act)), 1), c, act=act)
 
 
 @block("C2PSA", scaled=True, deep=True)
@@ -28,8 +28,7 @@ def c2_psa(s: Scope, x: Tensor, c: int, n: int = 1, e: float = 0.5, *, act: Acti
     a, b = _halves(s, x, c, e, act)
     for i in range(n):
         b = psa_block(s / "m" / i, b, act=act)
-    s.net.record(f"{s.path}.m", b)
-    return conv_block(s / "cv2", concat(s, [a, b], suffix="concat"), c, act=act)
+    return conv_block(s / "cv2", cat((a, b.named(s / "m")), 1), c, act=act)
 
 
 @block("C2fPSA", scaled=True, deep=True)
@@ -39,38 +38,36 @@ def c2f_psa(s: Scope, x: Tensor, c: int, n: int = 1, e: float = 0.5, *, act: Act
     return c2f_around(s, x, c, n, e, lambda s, y: psa_block(s, y, act=act), act=act)
 
 
+@module
 def psa_block(s: Scope, x: Tensor, *, act: Activation = silu) -> Tensor:
     """Attention and a feed-forward block, each with a shortcut: (N, C, H, W) to the same, a head for 64 channels."""
-    return s.net.record(s.path, _attend(s, x, act))
+    return _attend(s, x, act)
 
 
+@module
 def attention(s: Scope, x: Tensor, heads: int) -> Tensor:
     """Self-attention over the places of a map, with a depthwise convolution of the values for where they lie:
     (N, C, H, W) to the same.
 
     `qkv` gives each head in turn its query and key, of half the values' channels, and its values.
     """
-    n, c, h, w = x.dims
-    value = x.shape[1] // heads
+    (n, _, h, w), c = x.dims, x.shape[1]
+    value = c // heads
     key = value // 2
     qkv = conv_block(s / "qkv", x, heads * (2 * key + value), activate=False)
-    rows = reshape(s, qkv, (n, heads, 2 * key + value, h * w), suffix="heads")
-    q, k, v = split(s, rows, (key, key, value), 2)
-    scores = matmul(s, mul(s, q, key**-0.5, suffix="scaled"), k, transpose_a=True, suffix="scores")
-    y = matmul(s, v, softmax(s, scores, suffix="softmax"), transpose_b=True, suffix="attended")
-    place = conv_block(
-        s / "pe", reshape(s, v, (n, c, h, w), suffix="values"), x.shape[1], 3, groups=x.shape[1], activate=False
-    )
-    y = add(s, reshape(s, y, (n, c, h, w), suffix="map"), place, suffix="placed")
-    return s.net.record(s.path, conv_block(s / "proj", y, x.shape[1], activate=False))
+    q, k, v = qkv.reshape(n, heads, 2 * key + value, h * w).split((key, key, value), 2)
+    weights = matmul(q * key**-0.5, k, transpose_a=True).softmax(-1)
+    y = matmul(v, weights, transpose_b=True).view_as(x)
+    y = y + conv_block(s / "pe", v.view_as(x), c, 3, groups=c, activate=False)
+    return conv_block(s / "proj", y, c, activate=False)
 
 
 def _attend(s: Scope, x: Tensor, act: Activation) -> Tensor:
     c = x.shape[1]
     x = x + attention(s / "attn", x, max(c // 64, 1))
     ffn = s / "ffn"
-    y = conv_block(ffn / 1, conv_block(ffn / 0, x, 2 * c, act=act), c, activate=False)
-    return x + s.net.record(ffn.path, y)
+    y = conv_block(ffn / 0, x, 2 * c, act=act)
+    return x + conv_block(ffn / 1, y, c, activate=False).named(ffn)
 
 
 def _halves(s: Scope, x: Tensor, c: int, e: float, act: Activation) -> tuple[Tensor, Tensor]:

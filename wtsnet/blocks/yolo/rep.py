@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wtsnet.blocks.yolo.convs import EPS, conv_block
-from wtsnet.ops import add, silu
-from wtsnet.ops.conv import emit_conv, kernel_of
+from wtsnet.network import module
+from wtsnet.ops import silu
+from wtsnet.ops.conv import convolution_as, kernel_of
 from wtsnet.ops.norm import affine_of_batch_norm
 
 if TYPE_CHECKING:
@@ -30,14 +31,15 @@ def sum_of_convs(s: Scope, x: Tensor, c: int, branches: Mapping[str, int], group
     """
     if not s.net.fold_bn:
         y, z = (conv_block(s / name, x, c, k, groups=groups, activate=False) for name, k in branches.items())
-        return add(s, y, z, suffix="sum")
+        return y + z
     parts = [folded(s / name / "conv", s / name / "bn", x, c, k, groups, EPS) for name, k in branches.items()]
     return one_conv(s / "fused", x, parts, groups=groups)
 
 
+@module
 def rep_conv(s: Scope, x: Tensor, c: int) -> Tensor:
     """A 3×3 and a 1×1 convolution on the same input, added before a SiLU."""
-    return s.net.record(s.path, silu(s / "act", sum_of_convs(s, x, c, {"conv1": 3, "conv2": 1})))
+    return silu(sum_of_convs(s, x, c, {"conv1": 3, "conv2": 1}))
 
 
 def folded(
@@ -56,7 +58,7 @@ def one_conv(
     stride: int = 1,
     groups: int = 1,
 ) -> Tensor:
-    """The sum of convolutions as one.
+    """The sum of convolutions as one, as what module `s` gives.
 
     Args:
         parts: the kernel (out, C/groups, k, k) and the bias (out,) of each; k is odd, and the input padded by k // 2.
@@ -65,4 +67,4 @@ def one_conv(
     margins = [((largest - kernel.shape[2]) // 2,) * 2 for kernel, _ in parts]
     kernels = [np.pad(kernel, [(0, 0), (0, 0), m, m]) for (kernel, _), m in zip(parts, margins, strict=True)]
     bias = np.sum([shift for _, shift in parts], 0)
-    return emit_conv(s, x, np.sum(kernels, 0), bias, stride, largest // 2, 1, groups)
+    return convolution_as(s, x, np.sum(kernels, 0), bias, stride, padding=largest // 2, groups=groups)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from wtsnet.blocks.yolo.convs import conv_block
 from wtsnet.definition import block
-from wtsnet.ops import identity, max_pool, relu, silu
+from wtsnet.network import module
+from wtsnet.ops import max_pool2d, relu, silu
 
 if TYPE_CHECKING:
     from wtsnet.blocks.yolo.convs import Activation
@@ -32,20 +33,19 @@ def resnet_layer(
         raise s.error(f"found {x.shape[1]} channels, expected {channels} as the list says")
     s = s / "layer"
     if first:
-        y = max_pool(s / 1, conv_block(s / 0, x, c, 7, 2, 3, act=act), 3, 2, 1)
-        return s.net.record(s.path, y)
+        x = conv_block(s / 0, x, c, 7, 2, 3, act=act)
+        return max_pool2d(x, 3, stride=2, padding=1).named(s)
     for i in range(n):
         x = _bottleneck(s / i, x, c, 1 if i else stride, e, act)
-    return s.net.record(s.path, x)
+    return x.named(s)
 
 
+@module
 def _bottleneck(s: Scope, x: Tensor, c: int, stride: int, e: int, act: Activation) -> Tensor:
     y = conv_block(s / "cv1", x, c, act=act)
     y = conv_block(s / "cv2", y, c, 3, stride, 1, act=act)
     y = conv_block(s / "cv3", y, e * c, activate=False)
-    past = s / "shortcut"
-    if stride == 1 and x.shape[1] == e * c:
-        x = identity(past, x)
-    else:
-        x = s.net.record(past.path, conv_block(past / 0, x, e * c, 1, stride, activate=False))
-    return s.net.record(s.path, relu(s, y + x, suffix="relu"))
+    if stride != 1 or x.shape[1] != e * c:
+        past = s / "shortcut"
+        x = conv_block(past / 0, x, e * c, 1, stride, activate=False).named(past)
+    return relu(y + x)

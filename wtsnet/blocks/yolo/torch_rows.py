@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from wtsnet.blocks.yolo.convs import EPS
 from wtsnet.definition import block
 from wtsnet.ops import (
     ACTIVATIONS,
@@ -12,6 +12,7 @@ from wtsnet.ops import (
     batch_norm,
     cat,
     conv_transpose2d,
+    gelu,
     interpolate,
     max_pool2d,
     pad,
@@ -26,17 +27,28 @@ if TYPE_CHECKING:
     from wtsnet.network import Scope, Tensor
 
 
+def _row(name: str, op: Callable[..., Tensor]) -> None:
+    """A row that is an op without weights, whose arguments are in the order of its module's, less `inplace`."""
 
-def _without_weights(op: Callable[..., Tensor], s: Scope, x: Tensor, *args: Any) -> Tensor:
-    return op(x, *args)
+    @block(name)
+    def row(s: Scope, x: Tensor, *args: Any) -> Tensor:
+        return op(x, *(arg for arg in args if not isinstance(arg, bool)))
 
 
 for _name, _op in ACTIVATIONS.items():
-    block(_name)(_op if _op is prelu else partial(_without_weights, _op))
-block("Dropout")(lambda s, x, p=0.5: x)
-block("Dropout2d")(lambda s, x, p=0.5: x)
-block("PixelShuffle")(partial(_without_weights, pixel_shuffle))
-block("PixelUnshuffle")(partial(_without_weights, pixel_unshuffle))
+    if _op not in (gelu, prelu):
+        _row(_name, _op)
+_row("PixelShuffle", pixel_shuffle)
+_row("PixelUnshuffle", pixel_unshuffle)
+block("PReLU")(prelu)
+block("Dropout")(lambda s, x, p=0.5, inplace=False: x)
+block("Dropout2d")(lambda s, x, p=0.5, inplace=False: x)
+
+
+@block("GELU")
+def gelu_block(s: Scope, x: Tensor, approximate: str = "none") -> Tensor:
+    """`torch.nn.GELU`."""
+    return gelu(x, approximate=approximate)
 
 
 @block("Concat", many=True)
@@ -87,7 +99,7 @@ def zero_pad(s: Scope, x: Tensor, widths: int | Sequence[int]) -> Tensor:
 @block("BatchNorm2d")
 def batch_norm_block(s: Scope, x: Tensor, channels: int = 0) -> Tensor:
     """`torch.nn.BatchNorm2d`; upstream puts the channels in place of what the lists say."""
-    return batch_norm(s, x, 1e-3)
+    return batch_norm(s, x, EPS)
 
 
 @block("ConvTranspose2d", scaled=True)

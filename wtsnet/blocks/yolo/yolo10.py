@@ -8,6 +8,7 @@ from wtsnet.blocks.yolo.convs import conv_block
 from wtsnet.blocks.yolo.csp import c2f_around
 from wtsnet.blocks.yolo.rep import sum_of_convs
 from wtsnet.definition import block
+from wtsnet.network import module
 from wtsnet.ops import silu
 
 if TYPE_CHECKING:
@@ -41,16 +42,16 @@ def c2f_cib(
     return c2f_around(s, x, c, n, e, lambda s, y: _inverted(s, y, width, shortcut, large, act), act=act)
 
 
+@module
 def _inverted(s: Scope, x: Tensor, c: int, shortcut: bool, large: bool, act: Activation) -> Tensor:
     """Depthwise, 1×1 to twice the channels, depthwise, 1×1 back, depthwise; `large` adds a 7×7 to the 3×3 between."""
     inside, wide = s / "cv1", 2 * c
     y = conv_block(inside / 0, x, c, 3, groups=c, act=act)
     y = conv_block(inside / 1, y, wide, act=act)
     if large:
-        branches = sum_of_convs(inside / 2, y, wide, {"conv": 7, "conv1": 3}, groups=wide)
-        y = s.net.record(f"{inside.path}.2", silu(inside / 2 / "act", branches))
+        y = silu(sum_of_convs(inside / 2, y, wide, {"conv": 7, "conv1": 3}, groups=wide)).named(inside / 2)
     else:
         y = conv_block(inside / 2, y, wide, 3, groups=wide, act=act)
     y = conv_block(inside / 3, y, c, act=act)
-    y = s.net.record(inside.path, conv_block(inside / 4, y, c, 3, groups=c, act=act))
-    return s.net.record(s.path, x + y if shortcut else y)
+    y = conv_block(inside / 4, y, c, 3, groups=c, act=act).named(inside)
+    return x + y if shortcut else y

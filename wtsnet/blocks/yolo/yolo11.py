@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from wtsnet.blocks.yolo.csp import bottleneck, bottlenecks, c2f_around, c3_around
 from wtsnet.blocks.yolo.psa import psa_block
 from wtsnet.definition import block
+from wtsnet.network import module
 from wtsnet.ops import silu
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def c3k2(
     def inner(s: Scope, y: Tensor) -> Tensor:
         if attend:
             y = bottleneck(s / 0, y, width, shortcut, groups, (3, 3), act=act)
-            return s.net.record(s.path, psa_block(s / 1, y, act=act))
+            return psa_block(s / 1, y, act=act).named(s)
         if csp:
             return c3k(s, y, width, 2, shortcut, groups, act=act)
         return bottleneck(s, y, width, shortcut, groups, (3, 3), act=act)
@@ -46,6 +47,7 @@ def c3k2(
     return c2f_around(s, x, c, n, e, inner, act=act)
 
 
+@module
 def c3k(
     s: Scope, x: Tensor, c: int, n: int, shortcut: bool = True, groups: int = 1, *, act: Activation = silu
 ) -> Tensor:
@@ -54,4 +56,4 @@ def c3k(
     def inner(s: Scope, y: Tensor) -> Tensor:
         return bottlenecks(s, y, n, shortcut, groups, (3, 3), act=act)
 
-    return s.net.record(s.path, c3_around(s, x, c, 0.5, inner, act=act))
+    return c3_around(s, x, c, 0.5, inner, act=act)

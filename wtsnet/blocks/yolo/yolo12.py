@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from wtsnet.blocks.yolo.convs import conv_block
 from wtsnet.blocks.yolo.yolo11 import c3k
 from wtsnet.definition import block
-from wtsnet.ops import add, concat, matmul, mul, permute, reshape, silu, softmax, split
+from wtsnet.network import module
+from wtsnet.ops import cat, matmul, silu
 
 if TYPE_CHECKING:
     from wtsnet.blocks.yolo.convs import Activation
@@ -48,47 +49,45 @@ def a2c2f(
         stage = s / "m" / i
         if attend:
             y = area_block(stage / 0, ys[-1], area, ratio, act=act)
-            y = s.net.record(stage.path, area_block(stage / 1, y, area, ratio, act=act))
+            y = area_block(stage / 1, y, area, ratio, act=act).named(stage)
         else:
             y = c3k(stage, ys[-1], width, 2, shortcut, groups, act=act)
         ys.append(y)
-    y = conv_block(s / "cv2", concat(s, ys, suffix="concat"), c, act=act)
+    y = conv_block(s / "cv2", cat(ys, 1), c, act=act)
     if not residual or not attend:
         return y
-    gamma = s.constant(s.take("gamma", c).reshape(1, c, 1, 1), y.dtype, suffix="gamma")
-    return add(s, x, mul(s, y, gamma, suffix="scaled"))
+    gamma = s.constant(s.take("gamma", c).reshape(1, c, 1, 1), y.dtype)
+    return x + y * gamma
 
 
+@module
 def area_block(s: Scope, x: Tensor, area: int = 1, mlp_ratio: float = 1.2, *, act: Activation = silu) -> Tensor:
     """Area attention and a feed-forward block, each with a shortcut: (N, C, H, W) to the same."""
     c = x.shape[1]
     x = x + area_attention(s / "attn", x, area)
     mlp = s / "mlp"
     y = conv_block(mlp / 0, x, int(c * mlp_ratio), act=act)
-    y = s.net.record(mlp.path, conv_block(mlp / 1, y, c, activate=False))
-    return s.net.record(s.path, x + y)
+    return x + conv_block(mlp / 1, y, c, activate=False).named(mlp)
 
 
+@module
 def area_attention(s: Scope, x: Tensor, area: int = 1) -> Tensor:
     """Self-attention within each of `area` equal parts of the places, counted row by row, with a depthwise
     convolution of the values for where they lie: (N, C, H, W) to the same. H·W is a multiple of `area`.
 
     `qkv` gives each head in turn its query, key and values.
     """
-    n, c, h, w = x.dims
+    (n, _, h, w), c = x.dims, x.shape[1]
     places = x.shape[2] * x.shape[3]
     if -1 not in x.shape[2:] and places % area:
         raise s.error(f"area: found {area}, expected a divisor of the {places} places of {x.shape}")
-    width = x.shape[1]
-    heads = width // HEAD
-    qkv = conv_block(s / "qkv", x, 3 * width, activate=False)
-    parts = reshape(s, qkv, (n, heads, 3 * width // heads, area, h * w // area), suffix="parts")
-    q, k, v = split(s, permute(s, parts, (0, 1, 3, 2, 4), suffix="areas"), width // heads, 3)
-    scores = matmul(s, mul(s, q, (width // heads) ** -0.5, suffix="scaled"), k, transpose_a=True, suffix="scores")
-    y = matmul(s, v, softmax(s, scores, suffix="softmax"), transpose_b=True, suffix="attended")
-    y, v = (
-        reshape(s, permute(s, z, (0, 1, 3, 2, 4), suffix=f"{name}:heads"), (n, c, h, w), suffix=f"{name}:map")
-        for name, z in (("attended", y), ("values", v))
-    )
-    place = conv_block(s / "pe", v, width, 7, groups=width, activate=False)
-    return s.net.record(s.path, conv_block(s / "proj", add(s, y, place, suffix="placed"), width, activate=False))
+    heads = c // HEAD
+    width = c // heads
+    qkv = conv_block(s / "qkv", x, 3 * c, activate=False)
+    parts = qkv.reshape(n, heads, 3 * width, area, h * w // area).permute(0, 1, 3, 2, 4)
+    q, k, v = parts.split(width, 3)
+    weights = matmul(q * width**-0.5, k, transpose_a=True).softmax(-1)
+    y = matmul(v, weights, transpose_b=True)
+    y, v = (z.permute(0, 1, 3, 2, 4).view_as(x) for z in (y, v))
+    y = y + conv_block(s / "pe", v, c, 7, groups=c, activate=False)
+    return conv_block(s / "proj", y, c, activate=False)

@@ -10,7 +10,7 @@ import numpy as np
 from wtsnet.blocks.yolo.convs import EPS, conv_block, spp
 from wtsnet.blocks.yolo.csp import c3_around
 from wtsnet.definition import block
-from wtsnet.ops import batch_norm, concat, conv, permute, reshape, silu
+from wtsnet.ops import batch_norm, cat, conv2d, silu
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,25 +64,23 @@ def mix_conv(
         raise s.error("equal_ch: found False, expected True: shares of equal weight are not supported")
     shares = np.bincount(np.linspace(0, len(ks) - 1e-6, c, dtype=np.float32).astype(int), minlength=len(ks))
     parts = [
-        conv(s / "m" / i, x, share, k, stride, k // 2, groups=math.gcd(x.shape[1], share), bias=False)
+        conv2d(s / "m" / i, x, share, k, stride, padding=k // 2, groups=math.gcd(x.shape[1], share), bias=False)
         for i, (k, share) in enumerate(zip(ks, shares.tolist(), strict=True))
     ]
-    return silu(s / "act", batch_norm(s / "bn", concat(s, parts, suffix="concat"), EPS))
+    return silu(batch_norm(s / "bn", cat(parts, 1), EPS))
 
 
 @block("Contract")
 def contract(s: Scope, x: Tensor, gain: int = 2) -> Tensor:
     """(N, C, H, W) to (N, gain²·C, H/gain, W/gain): the place in a square of cells counts before the channel."""
     n, c, h, w = x.dims
-    y = reshape(s, x, (n, c, h // gain, gain, w // gain, gain), suffix="squares")
-    y = permute(s, y, (0, 3, 5, 1, 2, 4), suffix="order")
-    return reshape(s, y, (n, gain * gain * c, h // gain, w // gain))
+    y = x.reshape(n, c, h // gain, gain, w // gain, gain).permute(0, 3, 5, 1, 2, 4)
+    return y.reshape(n, gain * gain * c, h // gain, w // gain)
 
 
 @block("Expand")
 def expand(s: Scope, x: Tensor, gain: int = 2) -> Tensor:
     """(N, gain²·C, H, W) to (N, C, gain·H, gain·W), with the channels in `Contract`'s order."""
     n, c, h, w = x.dims
-    y = reshape(s, x, (n, gain, gain, c // (gain * gain), h, w), suffix="squares")
-    y = permute(s, y, (0, 3, 4, 1, 5, 2), suffix="order")
-    return reshape(s, y, (n, c // (gain * gain), gain * h, gain * w))
+    y = x.reshape(n, gain, gain, c // (gain * gain), h, w).permute(0, 3, 4, 1, 5, 2)
+    return y.reshape(n, c // (gain * gain), gain * h, gain * w)
