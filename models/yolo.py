@@ -11,8 +11,7 @@ from wtsnet.blocks.yolo.lists import Architecture, layers
 from wtsnet.blocks.yolo.published import GENERATIONS, generation, published_lists, read_lists
 from wtsnet.definition import Image, model, option
 from wtsnet.errors import ModelError
-from wtsnet.network import Network
-from wtsnet.network.reduce import TOPK_LIMIT
+from wtsnet.network import TOPK_LIMIT, Network
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

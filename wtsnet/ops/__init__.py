@@ -169,6 +169,7 @@ from wtsnet.ops.create import (
     zeros,
     zeros_like,
 )
+from wtsnet.ops.fold import fold, unfold
 from wtsnet.ops.index import embedding
 from wtsnet.ops.linear import linear
 from wtsnet.ops.norm import batch_norm, group_norm, instance_norm, layer_norm, local_response_norm, rms_norm
@@ -190,6 +191,7 @@ from wtsnet.ops.pool import (
 from wtsnet.ops.recurrent import gru, lstm, rnn
 from wtsnet.ops.resize import interpolate
 from wtsnet.ops.sample import affine_grid, grid_sample
+from wtsnet.ops.vision import deform_conv2d, roi_align
 
 norm = _reduce.norm  # imported, it would have given way to the file `norm` beside this one
 
@@ -245,6 +247,7 @@ __all__ = [
     "cos",
     "cosh",
     "cumsum",
+    "deform_conv2d",
     "div",
     "einsum",
     "elu",
@@ -260,6 +263,7 @@ __all__ = [
     "floor",
     "floor_divide",
     "fmod",
+    "fold",
     "full",
     "full_like",
     "gather",
@@ -340,6 +344,7 @@ __all__ = [
     "reshape",
     "rms_norm",
     "rnn",
+    "roi_align",
     "roll",
     "round",
     "rrelu",
@@ -381,6 +386,7 @@ __all__ = [
     "trunc",
     "unbind",
     "unflatten",
+    "unfold",
     "unsqueeze",
     "var",
     "where",

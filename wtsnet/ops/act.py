@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from wtsnet.network import op
 from wtsnet.network.pointwise import activation, elementwise, relu, sigmoid, tanh, where
-from wtsnet.network.reduce import log_softmax, softmax, softmin
 from wtsnet.network.shape import chunk, fixed_size
 
 if TYPE_CHECKING:
@@ -201,7 +200,4 @@ ACTIVATIONS: dict[str, Callable[..., Tensor]] = {
     "Tanhshrink": tanhshrink,
     "RReLU": rrelu,
     "GLU": glu,
-    "Softmax": softmax,
-    "LogSoftmax": log_softmax,
-    "Softmin": softmin,
 }

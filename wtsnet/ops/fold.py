@@ -10,7 +10,7 @@ import numpy as np
 from wtsnet.network import Dim, op
 from wtsnet.network.indexing import index_select
 from wtsnet.network.reduce import sum
-from wtsnet.network.shape import cut, permute, reshape, unsqueeze
+from wtsnet.network.shape import emit_slice, permute, reshape, unsqueeze
 from wtsnet.ops.create import arange_like
 from wtsnet.ops.pad import pad_with
 from wtsnet.ops.windows import spatial, spread
@@ -57,19 +57,15 @@ def unfold(
     n, c, *sizes = input.dims
     rows, columns = _windows(input, sizes, kernel_size, dilation, padding, stride)
     if rows.apart and columns.apart:
-        x = _begin(_begin(input, 2, rows), 3, columns)
+        covered = rows.number * rows.size, columns.number * columns.size
+        fits = -1 not in input.shape[2:] and covered == input.shape[2:]
+        x = input if fits else emit_slice(input, (0,) * 4, (n, c, *covered), (1,) * 4)
         y = reshape(x, (n, c, rows.number, rows.size, columns.number, columns.size))
         y = permute(y, (0, 1, 3, 5, 2, 4))
     else:
         x = pad_with(input, [(0, 0), (0, 0), (rows.before,) * 2, (columns.before,) * 2])
         y = permute(_split(_split(x, 3, columns), 2, rows), (0, 1, 2, 4, 3, 5))
     return reshape(y, (n, c * (rows.size * columns.size), rows.number * columns.number))
-
-
-def _begin(x: Tensor, dim: int, windows: _Windows) -> Tensor:
-    """What windows that lie one behind the other cover of a dimension."""
-    end = windows.number * windows.size
-    return x if isinstance(end, int) and end == x.shape[dim] else cut(x, dim, 0, end)
 
 
 def _split(x: Tensor, dim: int, windows: _Windows) -> Tensor:
@@ -133,6 +129,8 @@ def _sources(windows: _Windows, size: int) -> NDArray[np.int64]:
 
 
 def _added(x: Tensor, dim: int, table: NDArray[np.int64]) -> Tensor:
+    if np.array_equal(table, np.arange(table.size)[None]):
+        return x
     if len(table) == 1:
         return index_select(x, dim, x.net.constant(table[0], "int32", label="windows"))
     return sum(index_select(x, dim, x.net.constant(table, "int32", label="windows")), dim)

@@ -11,11 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeAlias
 
 from wtsnet.errors import ModelError, nearest
-from wtsnet.network import Scope, Tensor
+from wtsnet.network import Scope, Tensor, module
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -83,14 +82,7 @@ def head(name: str, *, package: str = "") -> Callable[[Head[P]], Head[P]]:
     """
 
     def register(function: Head[P]) -> Head[P]:
-        @wraps(function)
-        def inside(s: Scope, /, *args: P.args, **kwargs: P.kwargs) -> dict[str, Tensor]:
-            before, s.net.where = s.net.where, s.path
-            try:
-                return function(s, *args, **kwargs)
-            finally:
-                s.net.where = before
-
+        inside = module(function)
         _HEADS[f"{package}:{name}"] = inside
         return inside
 

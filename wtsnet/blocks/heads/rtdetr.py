@@ -50,11 +50,10 @@ def rtdetr_decoder(
     levels = [_project(s / "input_proj" / i, x, width) for i, x in enumerate(xs)]
     memory = cat([_rows(x) for x in levels], 1)
     x, boxes = _select(s, levels, memory, count, call.strides)
-    decoder = s / "decoder"
     sizes = [(level.dims[2], level.dims[3]) for level in levels]
     for i in range(depth):
         own = mlp(s / "query_pos_head", boxes.to(x), (2 * width, width))
-        x = decoder_layer(decoder / "layers" / i, x, boxes, memory, sizes, own, heads, points, feed_forward)
+        x = decoder_layer(s / "decoder" / "layers" / i, x, boxes, memory, sizes, own, heads, points, feed_forward)
         boxes = sigmoid(mlp(s / "dec_bbox_head" / i, x, (width, width, 4)).float() + _logit(boxes))
     logits = linear(s / "dec_score_head" / (depth - 1), x, classes).float()
     call.tell(s, "detect", "rtdetr", logits.shape[2])
