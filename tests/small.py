@@ -34,7 +34,8 @@ from wtsnet.ops import conv2d, relu
 
 @wtsnet.model("tiny", image=wtsnet.Image(size=8, multiple=2, preprocess={"kind": "crop", "resize": 10}))
 def tiny(s, x):
-    return relu(conv2d(s / "conv", x, 4, 3, padding=1).mean((2, 3), keepdim=True))
+    x = conv2d(s / "conv", x, 4, 3, padding=1).mean((2, 3), keepdim=True).named(s / "pool")
+    return relu(x).named(s / "act")
 """
 
 # YOLOv5's parts with two levels, strides 4 and 8, and 8 to 32 channels.

@@ -79,11 +79,11 @@ def test_classes_are_probabilities_best_first() -> None:
 def test_logits_become_probabilities(tmp_path: Path) -> None:
     source = """
 import wtsnet
-from wtsnet.ops import conv, flatten, global_avg_pool
+from wtsnet.ops import conv2d
 
 @wtsnet.model("tiny", image=wtsnet.Image(size=8, preprocess={"kind": "crop", "resize": 8}))
 def tiny(s, x):
-    return flatten(s / "flat", global_avg_pool(s / "pool", conv(s / "conv", x, 4, 3)))
+    return conv2d(s / "conv", x, 4, 3).mean((2, 3))
 """
     engine = wtsnet.build(tiny_file(tmp_path, source), tiny())
     runner = engine.runner("reference")

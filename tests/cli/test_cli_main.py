@@ -23,7 +23,7 @@ START = [sys.executable, "-c", "from wtsnet.cli import main; main()"]
 
 
 def test_the_commands_are_those_of_the_readme() -> None:
-    assert NAMES == ["models", "export", "inspect", "build", "run", "verify", "compare", "bench", "doctor"]
+    assert NAMES == ["models", "ops", "export", "inspect", "build", "run", "verify", "compare", "bench", "doctor"]
 
 
 def test_help_lists_the_commands(cli: Callable[..., Any]) -> None:

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 import wtsnet
-from tests.small import lenet, tiny, tiny_file, yolo_file
+from tests.small import TINY, lenet, tiny, tiny_file, yolo_file
 from tests.small_yolo import small_yolo
 from wtsnet.runtime import choosing as runtime
 from wtsnet.trt.device import Driver
@@ -47,7 +47,6 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 PIXELS = """
 import numpy as np
 import wtsnet
-from wtsnet.ops import cut
 
 IMAGE = wtsnet.Image(size=8, preprocess={"kind": "stretch"})
 
@@ -55,7 +54,7 @@ IMAGE = wtsnet.Image(size=8, preprocess={"kind": "stretch"})
 @wtsnet.model("semantic", image=IMAGE, task="semantic")
 def semantic(s, x):
     s.net.facts["decode"] = {"kind": "semantic", "head": "raw", "classes": 3}
-    return {"logits": s.net.record("out", x * 4.0)}
+    return {"logits": (x * 4.0).named(s / "out")}
 
 
 @wtsnet.model("lanes", image=IMAGE, task="lanes")
@@ -63,7 +62,7 @@ def lanes(s, x):
     s.net.facts["decode"] = {"kind": "lanes", "size": [8, 8], "rows": [2, 4, 6], "cells": 4, "lanes": 2}
     peaks = np.zeros((1, 5, 3, 2), np.float32)
     peaks[:, 1, :, 0], peaks[:, 3, :, 1] = 50, 50
-    return {"keypoints": cut(s, cut(s, cut(s, x, 1, 0, 1), 2, 0, 1), 3, 0, 1) * 0.0 + s.constant(peaks, "float32")}
+    return {"keypoints": x[:, :1, :1, :1] * 0.0 + s.constant(peaks, "float32")}
 """
 
 
@@ -115,16 +114,7 @@ def test_a_model_of_ones_own_from_another_folder(
 ) -> None:
     (here / "code").mkdir()
     monkeypatch.chdir(here / "code")
-    tiny_file(
-        here / "code",
-        Path(tiny_file(here / "code").partition(":")[0]).read_text().replace("return relu(", "return flat("),
-    )
-    source = (
-        (here / "code/mine.py")
-        .read_text()
-        .replace("import conv, global_avg_pool, relu", "import conv, global_avg_pool, flatten as flat")
-    )
-    (here / "code/mine.py").write_text(source)
+    tiny_file(here / "code", TINY.replace('return relu(x).named(s / "act")', "return x.flatten(1)"))
     wtsnet.write_wts("tiny.wts", tiny())
     assert cli("build", "mine.py:tiny", "-w", "tiny.wts", "-o", "../t.plan").status == 0
     monkeypatch.chdir("/")

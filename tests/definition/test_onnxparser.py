@@ -15,11 +15,13 @@ from onnx import helper
 import wtsnet
 from tests.small import lenet
 from tests.small_onnx import KERNEL, conv, refused, relu, two_inputs, write
+from wtsnet import trt as tensorrt
 from wtsnet.definition.onnxfile import OnnxFile
 from wtsnet.definition.onnxparser import Refusal, parse
 from wtsnet.errors import ModelError, NetworkError
 from wtsnet.network.summary import layers, shape_text
 from wtsnet.reference import ReferenceRunner
+from wtsnet.trt.layers import kept
 
 X = np.random.default_rng(1).normal(size=(1, 3, 8, 8)).astype(np.float32)
 
@@ -163,7 +165,7 @@ def test_the_parser_lives_as_long_as_the_definition(tmp_path: Path, monkeypatch:
 
     def hold(self: wtsnet.Network, owner: Any) -> Any:
         made.append(weakref.ref(owner))
-        self._alive.append(owner)
+        kept(self.trt).owners.append(owner)
         return owner
 
     monkeypatch.setattr(wtsnet.Network, "hold", hold)
@@ -206,9 +208,9 @@ def test_summary_of_every_kind_that_holds_weights() -> None:
     net = wtsnet.Network({})
     x, s = net.input("x", (1, 2, 8, 8)), net.root
     kernel, two = np.ones((2, 2, 3, 3), np.float32), np.ones(2, np.float32)
-    s.emit("add_convolution_nd", x, 2, (3, 3), kernel, two, suffix="conv")
-    s.emit("add_deconvolution_nd", x, 2, (3, 3), kernel, None, suffix="deconv")
-    s.emit("add_scale_nd", x, s.enum("ScaleMode", "CHANNEL"), two, two, None, 1, suffix="scale")
+    net.emit("add_convolution_nd", x, 2, (3, 3), kernel, two)
+    net.emit("add_deconvolution_nd", x, 2, (3, 3), kernel, None)
+    net.emit("add_scale_nd", x, tensorrt.enum("ScaleMode", "CHANNEL"), two, two, None, 1)
     s.constant(two, "float32")
     found = {one.kind: (one.values, one.bytes) for one in layers(net)}
     assert found == {"CONVOLUTION": (38, 152), "DECONVOLUTION": (36, 144), "SCALE": (4, 16), "CONSTANT": (2, 8)}

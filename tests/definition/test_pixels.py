@@ -16,12 +16,12 @@ from wtsnet.proof.verifying import relative_error
 
 NORMALIZED = """
 import wtsnet
-from wtsnet.ops import conv, global_avg_pool
+from wtsnet.ops import conv2d
 
 @wtsnet.model("tiny", image=wtsnet.Image(size=8, preprocess={
     "kind": "crop", "resize": 9, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}))
 def tiny(s, x):
-    return global_avg_pool(s / "pool", conv(s / "conv", x, 4, 3, pad=1))
+    return conv2d(s / "conv", x, 4, 3, padding=1).mean((2, 3), keepdim=True)
 """
 
 

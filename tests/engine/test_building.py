@@ -366,8 +366,8 @@ def test_the_source_of_a_model_and_of_what_it_uses_make_another_engine(
 ) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     helper = tmp_path / "helper_of_the_test.py"
-    helper.write_text("from wtsnet.ops import relu\n\ndef act(s, x):\n    return relu(s, x)\n")
-    source = "from helper_of_the_test import act\n" + TINY.replace("relu(s", "act(s")
+    helper.write_text("from wtsnet.ops import relu\n\ndef act(x):\n    return relu(x)\n")
+    source = "from helper_of_the_test import act\n" + TINY.replace("relu(x", "act(x")
     name = tiny_file(tmp_path, source)
     keys = [key_of(name, tiny())]
     helper.write_text(helper.read_text() + "# changed\n")

@@ -261,7 +261,7 @@ def test_a_model_of_ones_own_is_found_again(tmp_path: Path, monkeypatch: pytest.
     np.testing.assert_array_equal(wtsnet.load(tmp_path / "plans/t.plan").runner()(images=x)["output"], wanted)
     shutil.move(tmp_path / "code/mine.py", tmp_path / "plans")
     np.testing.assert_array_equal(wtsnet.load(tmp_path / "plans/t.plan").runner()(images=x)["output"], wanted)
-    (tmp_path / "plans/mine.py").write_text(TINY.replace("x, 4, 3, pad=1", "x, 4, 3").replace("pool(s", "pool(s", 1))
+    (tmp_path / "plans/mine.py").write_text(TINY.replace("x, 4, 3, padding=1", "x, 4, 3"))
     wtsnet.load(tmp_path / "plans/t.plan").runner()  # has the same inputs and outputs
     (tmp_path / "plans/mine.py").write_text(TINY.replace("size=8", "size=16"))
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""wtsnet/network/network.py: names, the emit point, conversion to the network's dtypes."""
+"""wtsnet/network/network.py: inputs and outputs, the emit point, conversion to the network's dtypes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from wtsnet.errors import NetworkError, TensorRTError
-from wtsnet.network.network import Network, Tensor
+from wtsnet.network import Network, Scope, Tensor, module
 from wtsnet.ops import relu, sigmoid
 from wtsnet.reference import ReferenceRunner
+from wtsnet.trt import kept
 
 trt = pytest.importorskip("tensorrt_rtx")
 
@@ -31,36 +32,17 @@ def with_input(*shape: int, dtype: str = "float32") -> tuple[Network, Tensor]:
     return net, net.input("x", shape, dtype)
 
 
-def test_layers_are_called_as_the_modules_are() -> None:
-    net, x = with_input(1, 3, 4, 4)
-    s = net.root / "model" / 0
-    y = relu(s / "act", x)
-    sigmoid(s / "act", y)
-    s.emit("add_identity", y, suffix="copy")
-    assert names(net) == ["model.0.act", "model.0.act#2", "model.0:copy"]
-    assert [tensor.name for tensor in net.modules["model.0.act"]] == ["model.0.act", "model.0.act#2"]
-    assert list(net.modules) == ["model.0.act"]
-    assert repr(s) == "Scope('model.0')"
-    assert repr(y) == "Tensor('model.0.act', (1, 3, 4, 4), float32)"
-
-
-def test_a_scope_reads_its_own_weights() -> None:
-    net = Network({"a.b.weight": np.ones((2, 3)), "a.b.spare": np.zeros(1)})
-    s = net.root / "a" / "b"
-    assert s.key("weight") == "a.b.weight"
-    assert s.has("weight")
-    assert not s.has("bias")
-    assert s.take("weight", 2, -1).shape == (2, 3)
-    assert net.weights.unused() == ["a.b.spare"]
-    s.leave("spare", "absent")
-    assert net.weights.unused() == []
+@module
+def act(s: Scope, x: Tensor) -> Tensor:
+    return relu(x)
 
 
 def test_inputs_and_outputs() -> None:
     net = Network({})
     x = net.input("x", ((1, 2, 4), 3, 8, (8, 8, 16)), "float16")
-    net.output("y", relu(net.root / "act", x))
+    net.output("y", relu(x))
     assert x.shape == (-1, 3, 8, -1)
+    assert x.layer is None
     assert net.profile == {"x": ((1, 3, 8, 8), (2, 3, 8, 8), (4, 3, 8, 16))}
     assert net.inputs() == [
         {
@@ -82,9 +64,12 @@ def test_input_sizes_that_are_none(size: Any) -> None:
 
 
 def test_a_second_input_of_a_name() -> None:
-    net, _ = with_input(1)
-    with pytest.raises(NetworkError, match="input x: the network has an input or a layer of that name already"):
-        net.input("x", (1,))
+    net, x = with_input(1)
+    relu(x)
+    for name in ("x", "relu"):
+        message = f"^input {name}: the network has an input or a layer of that name already$"
+        with pytest.raises(NetworkError, match=message):
+            net.input(name, (1,))
 
 
 def test_unknown_precision() -> None:
@@ -92,9 +77,15 @@ def test_unknown_precision() -> None:
         Network({}, precision="fp8")
 
 
+@pytest.mark.parametrize("name", ["fp16", "float16"])
+def test_a_precision_by_either_name(name: str) -> None:
+    net = Network({}, precision=name)
+    assert (net.precision, net.dtype) == ("fp16", "float16")
+
+
 def test_one_tensor_as_two_outputs_and_an_input_as_output() -> None:
     net, x = with_input(2)
-    y = relu(net.root / "act", x)
+    y = relu(x)
     net.output("a", y)
     net.output("b", y)
     net.output("c", x)
@@ -107,29 +98,51 @@ def test_one_tensor_as_two_outputs_and_an_input_as_output() -> None:
 
 def test_an_output_called_as_a_module_inside() -> None:
     net, x = with_input(2)
-    inner = relu(net.root / "output", x)
-    net.output("output", net.root.emit("add_identity", inner, suffix="last"))
+    inner = act(net.root / "output", x)
+    net.output("output", inner.net.emit("add_identity", inner, label="last"))
     assert net.outputs()[0]["name"] == "output"
-    assert net.modules["output"][0].name == "output:module"
-    assert names(net)[0] == "output"
+    assert net.modules["output"][0].name == "output:inner"
+    assert names(net) == ["output", "last"]
     np.testing.assert_array_equal(outputs(net, np.array([-1, 2], np.float32))["output"], [0, 2])
+
+
+def test_an_output_called_as_an_op_inside() -> None:
+    net, x = with_input(2)
+    net.output("relu", sigmoid(relu(relu(x))))
+    assert names(net) == ["relu", "relu#2", "sigmoid"]
+    assert net.outputs()[0]["name"] == "relu"
+    np.testing.assert_allclose(outputs(net, np.array([-1, 0], np.float32))["relu"], [0.5, 0.5])
+
+
+def test_outputs_called_as_each_other_was() -> None:
+    net, x = with_input(2)
+    positive, squashed = relu(x), sigmoid(x)
+    net.output("sigmoid", positive)
+    net.output("relu", squashed)
+    found = outputs(net, np.array([0, 0], np.float32))
+    np.testing.assert_array_equal(found["sigmoid"], [0, 0])
+    np.testing.assert_array_equal(found["relu"], [0.5, 0.5])
 
 
 def test_an_output_that_is_the_module_of_its_name() -> None:
     net, x = with_input(2)
-    net.output("output", relu(net.root / "output", x))
+    net.output("output", act(net.root / "output", x))
     assert net.modules["output"][0].name == net.outputs()[0]["name"] == "output"
 
 
 def test_outputs_that_are_refused() -> None:
     net, x = with_input(2)
-    y = relu(net.root / "act", x)
+    y = relu(x)
     net.output("y", y)
     for name in ("x", "y"):
         with pytest.raises(NetworkError, match=f"output {name}: an input or output of the network has that name"):
             net.output(name, y)
     with pytest.raises(NetworkError, match="output z: found NoneType, expected a Tensor"):
         net.output("z", None)  # type: ignore[arg-type]  # what a model function without a return gives
+    _, foreign = with_input(2)
+    with pytest.raises(NetworkError, match=r"^output z: Tensor\('relu', .*\) is a tensor of another network$"):
+        net.output("z", relu(foreign))
+    assert [output["name"] for output in net.outputs()] == ["y"]
 
 
 @pytest.mark.parametrize(
@@ -147,9 +160,10 @@ def test_emit_says_what_is_wrong(
     method: str, arguments: tuple[Any, ...], attributes: dict[str, Any], message: str
 ) -> None:
     net, x = with_input(2, 3)
-    with pytest.raises(NetworkError, match=message) as caught:
+    with pytest.raises(NetworkError, match=f"^{message}") as caught:
         (net.root / "a" / "b").emit(method, x, *arguments, **attributes)
     assert "\n" not in str(caught.value)
+    assert net.where == ""
 
 
 def test_emit_gives_tensorrts_own_words() -> None:
@@ -160,18 +174,20 @@ def test_emit_gives_tensorrts_own_words() -> None:
 
 
 def test_tensors_of_another_network() -> None:
-    net, _ = with_input(2)
+    net, x = with_input(2)
     _, foreign = with_input(2)
     with pytest.raises(NetworkError, match=r"^a: Tensor\('x', \(2,\), float32\) is a tensor of another network$"):
         (net.root / "a").emit("add_identity", foreign)
     with pytest.raises(NetworkError, match="another network"):
         (net.root / "a").emit("add_concatenation", [foreign])
+    with pytest.raises(NetworkError, match="another network"):
+        net.emit("add_shuffle", x, inputs={1: foreign})
 
 
 def test_a_layer_without_output() -> None:
     net = Network({})
     condition = net.root.constant(np.array(True), "bool")
-    with pytest.raises(NetworkError, match="add_assertion: the layer has no output"):
+    with pytest.raises(NetworkError, match="^a: add_assertion: the layer has no output; add it to `scope.trt` itself$"):
         (net.root / "a").emit("add_assertion", condition, "never")
 
 
@@ -179,7 +195,7 @@ def test_weights_live_until_the_build_and_are_made_contiguous() -> None:
     net, x = with_input(3, 4)
     array = np.arange(24, dtype=np.float32).reshape(3, 8)[:, ::2]
     wanted = array.copy()
-    y = net.root.emit("add_elementwise", x, net.root.emit("add_constant", (3, 4), array), trt.ElementWiseOperation.SUM)
+    y = net.emit("add_elementwise", x, net.emit("add_constant", (3, 4), array), trt.ElementWiseOperation.SUM)
     del array
     gc.collect()
     _ = [np.full(12, np.nan, np.float32) for _ in range(100)]  # would overwrite freed memory
@@ -187,9 +203,23 @@ def test_weights_live_until_the_build_and_are_made_contiguous() -> None:
     np.testing.assert_array_equal(outputs(net, np.zeros((3, 4), np.float32))["y"], wanted)
 
 
+def test_weights_of_a_layer_whose_attribute_is_refused_live_too() -> None:
+    """The layer is in the network, and TensorRT reads its weights when it builds."""
+    net, x = with_input(1, 2, 4, 4)
+    kernel = np.full((3, 2, 1, 1), 0.5, np.float32)
+    with pytest.raises(NetworkError, match="no attribute 'strides'"):
+        net.emit("add_convolution_nd", x, 3, (1, 1), kernel, None, strides=(1, 1))
+    del kernel
+    gc.collect()
+    _ = [np.full(6, np.nan, np.float32) for _ in range(100)]
+    y = Tensor(net, net.trt.get_layer(0).get_output(0))
+    net.output("y", y)
+    np.testing.assert_array_equal(outputs(net, np.ones((1, 2, 4, 4), np.float32))["y"], np.ones((1, 3, 4, 4)))
+
+
 def test_the_network_definition_itself_takes_layers() -> None:
     net, x = with_input(2)
-    layer = net.trt.add_activation(relu(net.root / "act", x).trt, trt.ActivationType.SIGMOID)
+    layer = net.trt.add_activation(relu(x).trt, trt.ActivationType.SIGMOID)
     net.output("y", Tensor(net, layer.get_output(0)))
     np.testing.assert_allclose(outputs(net, np.array([-5, 0], np.float32))["y"], [0.5, 0.5])
     assert net.root.trt is net.trt
@@ -201,7 +231,7 @@ def test_conversion_rounds_as_torch_does(dtype: str) -> None:
     values = random.normal(size=4000) * np.exp(random.uniform(-20, 9, 4000))
     values[:6] = [0, -0.0, np.inf, -np.inf, 1 + 2**-8, 1 + 3 * 2**-8]
     twin = torch.from_numpy(values).float().to(getattr(torch, dtype))
-    made = Network({}).root.convert(values, dtype)
+    made = Network({}).convert(values, dtype)
     bits = {2: np.uint16, 4: np.uint32}[made.dtype.itemsize]
     np.testing.assert_array_equal(
         made.view(bits), twin.view(torch.int16 if made.itemsize == 2 else torch.int32).numpy().view(bits)
@@ -210,50 +240,81 @@ def test_conversion_rounds_as_torch_does(dtype: str) -> None:
 
 def test_nan_stays_nan_in_bfloat16() -> None:
     worst = np.array([0x7F800001, 0xFFFFFFFF], np.uint32).view(np.float32)
-    assert np.isnan(Network({}).root.convert(worst, "bfloat16").astype(np.float32)).all()
+    assert np.isnan(Network({}).convert(worst, "bfloat16").astype(np.float32)).all()
 
 
 @pytest.mark.parametrize(
-    ("value", "dtype"), [(70000.0, "float16"), (1e39, "float32"), (3.4e38, "bfloat16"), ([-70000.0, np.inf], "float16")]
+    ("value", "dtype"),
+    [
+        (70000.0, "float16"),
+        (1e39, "float32"),
+        (3.4e38, "bfloat16"),
+        ([-70000.0, np.inf], "float16"),
+        ([np.nan, 500.0], "float8_e4m3fn"),
+    ],
 )
 def test_weights_too_large(value: Any, dtype: str) -> None:
     with pytest.raises(NetworkError, match=f"^a: found a weight of magnitude .*, which {dtype} can't hold$"):
-        (Network({}).root / "a").convert(np.array(value), dtype)
+        (Network({}).root / "a").constant(value, dtype)
 
 
-def test_arithmetic() -> None:
-    net, x = with_input(3)
-    made = {"add": x + 2, "radd": 2 + x, "sub": x - 2, "rsub": 2 - x, "mul": x * 2, "rmul": 2 * x, "div": x / 2}
-    made |= {"rdiv": 2 / x, "neg": -x, "both": x * x - x}
-    for name, tensor in made.items():
-        net.output(name, tensor)
-    a = np.array([1, -2, 4], np.float32)
-    found = outputs(net, a)
-    wanted = [a + 2, 2 + a, a - 2, 2 - a, a * 2, 2 * a, a / 2, 2 / a, -a, a * a - a]
-    for name, array in zip(made, wanted, strict=True):
-        np.testing.assert_array_equal(found[name], array, name)
+@pytest.mark.parametrize(("value", "dtype"), [(0.5, "int32"), (256, "uint8"), (-1, "uint8"), ([8, 1], "int4")])
+def test_integers_that_a_dtype_can_not_hold(value: Any, dtype: str) -> None:
+    with pytest.raises(
+        NetworkError, match=f"^a: found a constant that {dtype} can't hold, expected integers in its range$"
+    ):
+        (Network({}).root / "a").constant(value, dtype)
 
 
 def test_integers_take_no_fractions() -> None:
     _, x = with_input(3, dtype="int32")
-    with pytest.raises(NetworkError, match="int32 can't hold"):
+    with pytest.raises(NetworkError, match=r"^network: add: found int32 and 0.5, expected an integer"):
         x + 0.5
+
+
+@pytest.mark.parametrize("count", [4, 5])
+@pytest.mark.parametrize("dtype", ["int4", "float4_e2m1fn", "float8_e4m3fn", "bfloat16", "bool", "int8", "int64"])
+def test_constants_are_what_tensorrt_reads(dtype: str, count: int) -> None:
+    """As they were given, and read from the memory that TensorRT was given: values of four bits are two a byte there."""
+    values: list[float] = [0, -8, 7, 3, -1][:count] if dtype == "int4" else [0, 1, 2, 3, 6][:count]
+    values = [value > 0 for value in values] if dtype == "bool" else values
+    net = Network({})
+    net.output("y", net.constant(values, dtype))
+    for _ in range(2):
+        found = outputs(net)["y"]
+        assert found.dtype.name == dtype
+        np.testing.assert_array_equal(found.astype(np.float32), values)
+        kept(net.trt).arrays.clear()
 
 
 def test_cast_and_compute() -> None:
     net = Network({}, precision="fp16")
     x = net.input("x", (2,))
-    assert net.root.cast(x, "float32") is x
-    half = net.root.compute(x)
+    assert x.to("float32") is x
+    half = net.compute(x)
     assert half.dtype == "float16"
-    assert names(net) == ["cast:to_float16"]
+    assert net.compute(half) is half
+    assert names(net) == ["to_float16"]
 
 
 def test_further_outputs_of_a_layer() -> None:
     net, x = with_input(1, 4)
     values = (net.root / "top").emit("add_topk", x, trt.TopKOperation.MAX, 2, 2)
     indices = values.layer_output(1)
-    assert (indices.name, indices.dtype, indices.shape) == ("top:1", "int32", (1, 2))
+    assert (indices.name, indices.dtype, indices.shape) == ("top:topk:1", "int32", (1, 2))
+
+
+def test_a_size_is_made_once() -> None:
+    net = Network({})
+    x = net.input("x", ((1, 2, 3), (4, 5, 6), 2))
+    assert net.size(x, 0).trt is net.size(x, 0).trt
+    assert names(net) == ["shape", "size"]
+    net.size(x, 1)
+    net.size(relu(x), 0)
+    assert len([name for name in names(net) if name.startswith("size")]) == 3
+    rows = x.dims[0] * x.dims[1]
+    x.reshape(rows, 1, 2, 1).reshape(1, 1, rows, -1)
+    assert len([name for name in names(net) if name.startswith("size")]) == 3
 
 
 def test_no_tensorrt_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from tests.ops.support import OWN, Size, Spec, weights_of
+from tests.ops.twins_vision import DeformConv2d, roi_align
 from wtsnet import ops
 
 N = (1, 2, 3)
@@ -116,6 +117,8 @@ def _made(op: str, twin: Callable[..., Any], *args: Any, **given: Any) -> Exampl
 
 TWO: dict[str, Any] = {"sizes": (IMAGE, IMAGE)}
 DIVISOR: dict[str, Any] = {"sizes": (IMAGE, IMAGE), "kinds": ("float", "positive")}
+RECURRENT: dict[str, Any] = {"sizes": (TOKENS,), "given": {"batch_first": True}}
+TWO_WAYS: dict[str, Any] = {**RECURRENT, "given": {"batch_first": True, "bidirectional": True}}
 POSITIVE: dict[str, Any] = {"kinds": ("positive",)}
 UNIT: dict[str, Any] = {"kinds": ("unit",)}
 BOOLS: dict[str, Any] = {"sizes": (IMAGE, IMAGE), "kinds": ("bool", "bool"), "halves": False}
@@ -176,7 +179,9 @@ EXAMPLES: dict[str, Example] = {
         halves=False,
     ),
     "eye": _made("eye", torch.eye, 3, 4),
-    "full": Example(lambda s, x: ops.full(s, (x.dims[0], 3), 1.5), lambda x: torch.full((len(x), 3), 1.5), halves=False),
+    "full": Example(
+        lambda s, x: ops.full(s, (x.dims[0], 3), 1.5), lambda x: torch.full((len(x), 3), 1.5), halves=False
+    ),
     "full_like": _same("full_like", torch.full_like, 1.5),
     "linspace": _made("linspace", torch.linspace, -1, 2, 5),
     "meshgrid": Example(
@@ -193,6 +198,9 @@ EXAMPLES: dict[str, Example] = {
         halves=False,
     ),
     "zeros_like": _same("zeros_like", torch.zeros_like),
+    # fold
+    "fold": _same("fold", F.fold, (6, 7), (2, 3), 1, 1, 2, sizes=((N, 12, 16),)),
+    "unfold": _same("unfold", F.unfold, (2, 3), 1, 1, 2),
     # index
     "embedding": _module("embedding", nn.Embedding(9, 5), 9, 5, sizes=((N, 4),), kinds=(9,), halves=False),
     # indexing
@@ -324,6 +332,10 @@ EXAMPLES: dict[str, Example] = {
     ),
     "matmul": _same("matmul", torch.matmul, **TWO),
     "outer": _same("outer", torch.outer, sizes=((N,), (4,))),
+    # recurrent
+    "gru": _module("gru", nn.GRU(6, 4, batch_first=True), 4, **RECURRENT),
+    "lstm": _module("lstm", nn.LSTM(6, 4, 2, batch_first=True, bidirectional=True), 4, 2, **TWO_WAYS),
+    "rnn": _module("rnn", nn.RNN(6, 4, batch_first=True), 4, **RECURRENT),
     # reduce
     "all": _same("all", torch.all, 1, kinds=("bool",), halves=False),
     "amax": _same("amax", torch.amax, (1, 3)),
@@ -350,6 +362,11 @@ EXAMPLES: dict[str, Example] = {
     # resize
     "interpolate": _same("interpolate", F.interpolate, None, 2, "bilinear"),
     # sample
+    "affine_grid": Example(
+        lambda x: ops.affine_grid(x, (x.dims[0], 3, 4, 5)),
+        lambda x: F.affine_grid(x, (len(x), 3, 4, 5), align_corners=False),
+        ((N, 2, 3),),
+    ),
     "grid_sample": Example(
         lambda x, grid: ops.grid_sample(x, grid * 0.5),
         lambda x, grid: F.grid_sample(x, grid * 0.5, align_corners=False),
@@ -381,4 +398,51 @@ EXAMPLES: dict[str, Example] = {
     "unbind": _same("unbind", torch.unbind, 1, sizes=((N, 3, 4),)),
     "unflatten": _same("unflatten", torch.unflatten, 1, (2, 3)),
     "unsqueeze": _same("unsqueeze", torch.unsqueeze, -2),
+    # vision
+    "deform_conv2d": Example(
+        lambda s, x, offset: ops.deform_conv2d(s, x, offset, out_channels=4, kernel_size=3, padding=1),
+        DeformConv2d(6, 4, (3, 3), padding=(1, 1)),
+        ((N, 6, 3, 4), (N, 18, 3, 4)),
+    ),
+    "roi_align": Example(
+        lambda x, b: ops.roi_align(x, ops.cat([b[:, :1] * 0.0, b[:, 1:3], b[:, 1:3] + b[:, 3:]], 1), (2, 3), 1.0, 2),
+        lambda x, b: roi_align(x, torch.cat([b[:, :1] * 0, b[:, 1:3], b[:, 1:3] + b[:, 3:]], 1), (2, 3), 1.0, 2),
+        (IMAGE, (N, 5)),
+        ("float", "positive"),
+        halves=False,
+    ),
+    # core aten
+    "addmm": Example(
+        lambda x, a, b: ops.addmm(x, a, b, beta=0.5, alpha=2),
+        lambda x, a, b: torch.addmm(x, a, b, beta=0.5, alpha=2),
+        sizes=((N, 5), ROWS, (6, 5)),
+    ),
+    "cdist": _same("cdist", torch.cdist, sizes=(TOKENS, (N, 4, 6))),
+    "diagonal": _same("diagonal", torch.diagonal, 1, 1, 3),
+    "embedding_bag": Example(
+        lambda s, i: ops.embedding_bag(s, i, 9, 5, padding_idx=2),
+        nn.EmbeddingBag(9, 5, padding_idx=2),
+        sizes=((N, 4),),
+        kinds=(9,),
+        halves=False,
+    ),
+    "index_put": Example(
+        lambda x, i, y: ops.index_put(x, (None, i), y, True),
+        lambda x, i, y: torch.ops.aten.index_put(x, [None, i], y, True),
+        sizes=(IMAGE, (7,), (N, 7, 8, 8)),
+        kinds=("float", 6, "float"),
+    ),
+    "masked_scatter": _same(
+        "masked_scatter", torch.masked_scatter, sizes=(IMAGE, IMAGE, IMAGE), kinds=("float", "bool", "float")
+    ),
+    "mm": _same("mm", torch.mm, sizes=(ROWS, (6, 5))),
+    "pdist": _same("pdist", F.pdist, sizes=((6, 8),)),
+    "scatter_reduce": Example(
+        lambda x, i, src: ops.scatter_reduce(x, 1, i, src, "amax"),
+        lambda x, i, src: x.scatter_reduce(1, i.long(), src, "amax"),
+        sizes=((N, 4), ROWS, ROWS),
+        kinds=("float", 4, "float"),
+    ),
+    "select_scatter": _same("select_scatter", torch.select_scatter, 2, -3, sizes=(IMAGE, (N, 6, 8))),
+    "slice_scatter": _same("slice_scatter", torch.slice_scatter, 2, 1, 6, sizes=(IMAGE, (N, 6, 5, 8))),
 }

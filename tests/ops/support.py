@@ -122,7 +122,8 @@ def dead_layers(net: Network) -> list[str]:
     return [
         layer.name
         for layer in layers(net)
-        if read.isdisjoint(layer.get_output(i).name for i in range(layer.num_outputs))
+        if layer.num_outputs  # a loop's limit has none
+        and read.isdisjoint(layer.get_output(i).name for i in range(layer.num_outputs))
     ]
 
 
@@ -135,8 +136,8 @@ def kinds(net: Network) -> list[str]:
     return [tensorrt.view(net.trt, i).layer_type for i in range(net.trt.num_layers)]
 
 
-def build(net: Network) -> int:
-    """Build the network, which needs no GPU with TensorRT-RTX; gives the plan's size in bytes."""
+def plan_of(net: Network) -> bytes:
+    """The network's plan. TensorRT-RTX needs no GPU to build it."""
     config = net.builder.create_builder_config()
     profile = net.builder.create_optimization_profile()
     for name, shapes in net.profile.items():
@@ -145,7 +146,12 @@ def build(net: Network) -> int:
     tensorrt.log.errors.clear()
     plan = net.builder.build_serialized_network(net.trt, config)
     assert plan is not None, tensorrt.log.last_error()
-    return len(bytes(plan))
+    return bytes(plan)
+
+
+def build(net: Network) -> int:
+    """Build the network; gives the plan's size in bytes."""
+    return len(plan_of(net))
 
 
 def check(

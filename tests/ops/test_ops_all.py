@@ -17,7 +17,20 @@ NAMES = sorted(EXAMPLES)
 WITH_WEIGHTS = [name for name in NAMES if OPS[name].weights or name == "conv_bn"]
 WEIGHTLESS = [name for name in NAMES if name not in WITH_WEIGHTS and name != "identity"]
 # What layers of an op are called that no op of that name has added.
-LABELS = {"constant", "dim", "dims", "shape", "fill", "start", "step", "axis", "neighbours", "windows", "correction"}
+LABELS = {
+    "constant",
+    "dim",
+    "dims",
+    "size",
+    "shape",
+    "fill",
+    "start",
+    "step",
+    "axis",
+    "neighbours",
+    "windows",
+    "correction",
+}
 
 
 def made(example: Example, dtype: str = "float32", **options: Any) -> OneOp:

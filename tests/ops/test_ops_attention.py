@@ -146,9 +146,7 @@ def test_one_sequence_without_a_batch(batch_first: bool) -> None:
     masks = {"key_padding_mask": masks_of("bool", 9), "attn_mask": masks_of("bool", 5, 9)}
 
     def op(s: Any, q: Any, k: Any, v: Any, p: Any, m: Any) -> Any:
-        return ops.multihead_attention(
-            s, q, k, v, 4, batch_first=batch_first, key_padding_mask=p, attn_mask=m
-        )
+        return ops.multihead_attention(s, q, k, v, 4, batch_first=batch_first, key_padding_mask=p, attn_mask=m)
 
     def expected(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, p: torch.Tensor, m: torch.Tensor) -> torch.Tensor:
         found: torch.Tensor = twin(q, k, v, key_padding_mask=p, attn_mask=m)[0]
@@ -239,9 +237,7 @@ def test_masks_of_dynamic_sizes(kind: str) -> None:
     twin = attention(batch_first=True)
     n = (1, 2, 3)
     one = OneOp(
-        lambda s, x, p, m: ops.multihead_attention(
-            s, x, x, x, 4, batch_first=True, key_padding_mask=p, attn_mask=m
-        ),
+        lambda s, x, p, m: ops.multihead_attention(s, x, x, x, 4, batch_first=True, key_padding_mask=p, attn_mask=m),
         *(((n, ANY, 8), "float32"), ((n, ANY), kind), (((4, 8, 12), ANY, ANY), kind)),
         weights=dict(twin.state_dict()),
         named="a.b.out_proj",
@@ -277,7 +273,9 @@ def test_masks_of_dynamic_sizes(kind: str) -> None:
             "scaled_dot_product_attention: is_causal: found True with an attn_mask, expected one of the two",
         ),
         (
-            lambda x: ops.scaled_dot_product_attention(x[None], x[None, :1].repeat(1, 3, 1, 1), x[None], enable_gqa=True),
+            lambda x: ops.scaled_dot_product_attention(
+                x[None], x[None, :1].repeat(1, 3, 1, 1), x[None], enable_gqa=True
+            ),
             "scaled_dot_product_attention: enable_gqa: found 2 and 3 heads, expected a multiple of the second",
         ),
     ],

@@ -202,7 +202,7 @@ def test_a_size_is_lazy() -> None:
 
 
 def test_one_size_alone() -> None:
-    one = OneOp(lambda x: shape_tensor(x.net, (x.dims[0],)), (((1, 2, 3), 4), "float32"))
+    one = OneOp(lambda x: shape_tensor(x.net, (x.dims[0],)), (((1, 2, 3), 4), "float32"), named=None)
     assert one(values(3, 4))[0].tolist() == [3]
     assert OneOp(lambda s: shape_tensor(s.net, (4, 5)))()[0].tolist() == [4, 5]
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tests.ops.support import OneOp, build, check, check_sizes, compare, layers, values
+from tests.ops.support import OneOp, build, check, check_sizes, compare, kinds, values
 from wtsnet import ops
 from wtsnet.errors import MissingWeightError, NetworkError, ShapeError
 
@@ -34,11 +34,12 @@ def filled(module: nn.Module) -> nn.Module:
 @pytest.mark.parametrize("affine", [True, False])
 @pytest.mark.parametrize("eps", [1e-5, 1e-3])
 def test_batch_norm(shape: tuple[int, ...], kind: Callable[..., nn.Module], affine: bool, eps: float) -> None:
-    one = check(
-        lambda s, x: ops.batch_norm(s, x, eps), filled(kind(6, eps=eps, affine=affine)), values(*shape), tol=2e-6
-    )
-    assert one.net.weights.unused() == []
-    assert [layer.type.name for layer in layers(one.net)].count("SCALE") == (len(shape) > 3)
+    """Whether it has weights of its own they tell, or `affine` says it."""
+    twin = filled(kind(6, eps=eps, affine=affine))
+    for given in {affine, True}:
+        one = check(lambda s, x, a=given: ops.batch_norm(s, x, eps, affine=a), twin, values(*shape), tol=2e-6)
+        assert one.net.weights.unused() == []
+        assert kinds(one.net).count("SCALE") == (len(shape) > 3)
 
 
 def test_batch_norm_with_dynamic_sizes() -> None:
@@ -50,29 +51,27 @@ def test_batch_norm_with_dynamic_sizes() -> None:
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("affine", [True, False])
-def test_layer_norm(shape: tuple[int, ...], affine: bool) -> None:
+@pytest.mark.parametrize("bias", [True, False])
+def test_layer_norm(shape: tuple[int, ...], affine: bool, bias: bool) -> None:
     x = values(*shape) * 3 + 1
     for count in range(1, len(shape)):
-        twin = filled(nn.LayerNorm(shape[-count:], eps=1e-4, elementwise_affine=affine))
-        check(lambda s, x, n=count: ops.layer_norm(s, x, n, 1e-4, affine), twin, x, tol=2e-6)
-        check(lambda s, x, n=count: ops.layer_norm(s, x, shape[-n:], 1e-4, affine), twin, x, tol=2e-6)
+        last = shape[-count:]
+        twin = filled(nn.LayerNorm(last, eps=1e-4, elementwise_affine=affine, bias=bias))
+        given: dict[str, Any] = {"elementwise_affine": affine, "bias": bias}
+        for sizes in [last, list(last)] + [last[0], None] * (count == 1):
+            check(lambda s, x, n=sizes: ops.layer_norm(s, x, n, 1e-4, **given), twin, x, tol=2e-6)
 
 
-def test_layer_norm_without_bias() -> None:
-    check(lambda s, x: ops.layer_norm(s, x, bias=False), filled(nn.LayerNorm(6, bias=False)), values(2, 5, 6))
+def test_a_number_is_a_size_and_no_count_of_dimensions() -> None:
+    """As in torch; it was a count here."""
+    check(lambda s, x: ops.layer_norm(s, x, 2), filled(nn.LayerNorm(2)), values(2, 5, 2))
+    with pytest.raises(NetworkError, match=r"normalized_shape: found 2, expected the last sizes of \(2, 5, 6\)"):
+        OneOp(lambda s, x: ops.layer_norm(s, x, 2), values(2, 5, 6))
 
 
 def test_layer_norm_with_dynamic_sizes() -> None:
     sizes = ((1, 2, 4), (3, 5, 9), 6)
     build(check_sizes(ops.layer_norm, filled(nn.LayerNorm(6)), sizes, (4, 3, 6), (1, 9, 6)).net)
-    one = check_sizes(
-        lambda s, x: ops.layer_norm(s, x, affine=False),
-        lambda x: nn.functional.layer_norm(x, x.shape[-1:]),
-        (2, 3, (2, 4, 8)),
-        (2, 3, 8),
-        (2, 3, 5),
-    )
-    build(one.net)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +82,7 @@ def test_layer_norm_with_dynamic_sizes() -> None:
 @pytest.mark.parametrize("affine", [True, False])
 def test_group_norm(shape: tuple[int, ...], groups: int, affine: bool) -> None:
     twin = filled(nn.GroupNorm(groups, 6, eps=1e-4, affine=affine))
-    check(lambda s, x: ops.group_norm(s, x, groups, 1e-4, affine), twin, values(*shape) * 3 + 1, tol=2e-6)
+    check(lambda s, x: ops.group_norm(s, x, groups, 1e-4, affine=affine), twin, values(*shape) * 3 + 1, tol=2e-6)
 
 
 def test_group_norm_with_dynamic_sizes() -> None:
@@ -106,8 +105,14 @@ def test_group_norm_with_dynamic_sizes() -> None:
 def test_instance_norm(shape: tuple[int, ...], kind: Callable[..., nn.Module], affine: bool, tracked: bool) -> None:
     """With running statistics torch normalizes by these once it is in eval mode."""
     twin = filled(kind(6, eps=1e-4, affine=affine, track_running_stats=tracked))
-    one = check(lambda s, x: ops.instance_norm(s, x, 1e-4, affine), twin, values(*shape) * 3 + 1, tol=2e-6)
-    assert one.net.weights.unused() == []
+    for told in {tracked, False}:  # the weights tell of statistics, too
+        one = check(
+            lambda s, x, t=told: ops.instance_norm(s, x, 1e-4, affine=affine, track_running_stats=t),
+            twin,
+            values(*shape) * 3 + 1,
+            tol=2e-6,
+        )
+        assert one.net.weights.unused() == []
 
 
 def test_instance_norm_with_dynamic_sizes() -> None:
@@ -119,14 +124,21 @@ def test_instance_norm_with_dynamic_sizes() -> None:
 
 @pytest.mark.parametrize("shape", [(6,), *[(*shape[:1], *shape[2:], 6) for shape in SHAPES]], ids=str)
 @pytest.mark.parametrize("affine", [True, False])
-def test_rms_norm(shape: tuple[int, ...], affine: bool) -> None:
+@pytest.mark.parametrize("eps", [None, 1e-2])
+def test_rms_norm(shape: tuple[int, ...], affine: bool, eps: float | None) -> None:
     for scale in (1, 1e-3):
-        check(
-            lambda s, x: ops.rms_norm(s, x, affine=affine), filled(nn.RMSNorm(6, None, affine)), values(*shape) * scale
-        )
-        check(
-            lambda s, x: ops.rms_norm(s, x, 1e-2, affine), filled(nn.RMSNorm(6, 1e-2, affine)), values(*shape) * scale
-        )
+        for count in range(1, min(len(shape), 2) + 1):
+            last = shape[-count:]
+            check(
+                lambda s, x, n=last: ops.rms_norm(s, x, n, eps, elementwise_affine=affine),
+                filled(nn.RMSNorm(last, eps, affine)),
+                values(*shape) * scale,
+            )
+    check(
+        lambda s, x: ops.rms_norm(s, x, eps=eps, elementwise_affine=affine),
+        filled(nn.RMSNorm(6, eps, affine)),
+        values(*shape),
+    )
 
 
 @pytest.mark.parametrize("affine", [True, False])
@@ -134,7 +146,7 @@ def test_rms_norm(shape: tuple[int, ...], affine: bool) -> None:
 def test_rms_norm_of_halves_whose_squares_overflow(affine: bool, dtype: torch.dtype) -> None:
     x = (values(3, 6) * 2000).to(dtype)
     twin = filled(nn.RMSNorm(6, elementwise_affine=affine)).to(dtype)
-    one = OneOp(lambda s, x: ops.rms_norm(s, x, affine=affine), x, weights=twin.state_dict())
+    one = OneOp(lambda s, x: ops.rms_norm(s, x, elementwise_affine=affine), x, weights=twin.state_dict())
     assert f"torch.{one.outputs[0].dtype}" == str(dtype)
     with torch.inference_mode():
         expected = twin(x).float()
@@ -146,12 +158,18 @@ def test_rms_norm_of_halves_whose_squares_overflow(affine: bool, dtype: torch.dt
     assert compare_small.abs().max() <= 1e-2
 
 
+def test_rms_norm_with_dynamic_sizes() -> None:
+    build(check_sizes(ops.rms_norm, filled(nn.RMSNorm(6)), ((1, 2, 4), (3, 5, 9), 6), (4, 3, 6), (1, 9, 6)).net)
+
+
 @pytest.mark.parametrize("dim", [1, -1, 0])
-def test_normalize(dim: int) -> None:
+@pytest.mark.parametrize("p", [2.0, 1, 3])
+def test_normalize(dim: int, p: float) -> None:
     x = values(3, 6, 5)
-    check(lambda s, x: ops.normalize(s, x, dim), lambda x: F.normalize(x, dim=dim), x)
-    check(lambda s, x: ops.normalize(s, x, dim, 2.0), lambda x: F.normalize(x, dim=dim, eps=2.0), x * 0.5)
-    check(lambda s, x: ops.normalize(s, x, dim), lambda x: F.normalize(x, dim=dim), x * 0)
+    check(lambda x: ops.normalize(x, p, dim), lambda x: F.normalize(x, p, dim), x)
+    check(lambda x: ops.normalize(x, p, dim, 2.0), lambda x: F.normalize(x, p, dim, 2.0), x * 0.5)
+    check(lambda x: ops.normalize(x, p, dim), lambda x: F.normalize(x, p, dim), x * 0)
+    check(ops.normalize, F.normalize, x)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -162,24 +180,77 @@ def test_normalize_of_halves_whose_squares_overflow(dtype: torch.dtype) -> None:
     assert (one(x)[0].float() - F.normalize(x.float())).abs().max() <= (1e-3 if dtype == torch.float16 else 5e-3)
 
 
-def test_rms_norm_with_dynamic_sizes() -> None:
-    build(check_sizes(ops.rms_norm, filled(nn.RMSNorm(6)), ((1, 2, 4), (3, 5, 9), 6), (4, 3, 6), (1, 9, 6)).net)
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 9, 20])
+@pytest.mark.parametrize("shape", SHAPES[1:], ids=str)
+def test_local_response_norm(size: int, shape: tuple[int, ...]) -> None:
+    """Of an even size one neighbour more counts before a channel than behind it."""
+    x = values(*shape) * 3
+    check(lambda x: ops.local_response_norm(x, size), lambda x: F.local_response_norm(x, size), x)
+    check(
+        lambda x: ops.local_response_norm(x, size, 0.5, 1.25, 2.0),
+        lambda x: F.local_response_norm(x, size, 0.5, 1.25, 2.0),
+        x,
+    )
+
+
+def test_local_response_norm_with_dynamic_sizes() -> None:
+    one = check_sizes(
+        lambda x: ops.local_response_norm(x, 4, 0.5),
+        nn.LocalResponseNorm(4, 0.5),
+        ((1, 2, 4), 6, (2, 4, 9), (2, 4, 9)),
+        (4, 6, 9, 2),
+        (1, 6, 3, 5),
+    )
+    build(one.net)
 
 
 @pytest.mark.parametrize(
     ("op", "text"),
     [
-        (lambda s, x: ops.layer_norm(s, x, 768), "dims: found 768, expected 1 to 3 of the dimensions of (2, 6, 5)"),
-        (lambda s, x: ops.layer_norm(s, x, 0), "dims: found 0, expected 1 to 3 of the dimensions of (2, 6, 5)"),
-        (lambda s, x: ops.layer_norm(s, x, (6,)), "normalized_shape: found (6,), expected the last sizes of (2, 6, 5)"),
-        (lambda s, x: ops.group_norm(s, x, 4), "groups: found 4, expected a divisor of 6 channels"),
-        (lambda s, x: ops.group_norm(s, x, 0), "groups: found 0, expected a divisor of 6 channels"),
+        (
+            lambda s, x: ops.layer_norm(s, x, 768),
+            "layer_norm: normalized_shape: found 768, expected the last sizes of (2, 6, 5), fixed ones",
+        ),
+        (
+            lambda s, x: ops.layer_norm(s, x, ()),
+            "layer_norm: normalized_shape: found (), expected the last sizes of (2, 6, 5), fixed ones",
+        ),
+        (
+            lambda s, x: ops.rms_norm(s, x, (6,)),
+            "rms_norm: normalized_shape: found (6,), expected the last sizes of (2, 6, 5), fixed ones",
+        ),
+        (
+            lambda s, x: ops.layer_norm(s, x, (1, 2, 6, 5)),
+            "layer_norm: normalized_shape: found (1, 2, 6, 5), expected the last sizes of (2, 6, 5), fixed ones",
+        ),
+        (lambda s, x: ops.group_norm(s, x, 4), "group_norm: num_groups: found 4, expected a divisor of 6 channels"),
+        (lambda s, x: ops.group_norm(s, x, 0), "group_norm: num_groups: found 0, expected a divisor of 6 channels"),
+        (lambda x: ops.local_response_norm(x, 0), "local_response_norm: size: found 0, expected at least 1"),
+        (
+            lambda s, x: ops.instance_norm(s, x[0]),
+            "instance_norm: input: found shape (6, 5), expected (N, C, …) with 1 to 3 spatial dimensions",
+        ),
+        (lambda s, x: ops.batch_norm(s, x[0, 0]), "batch_norm: input: found shape (5,), expected (N, C, …)"),
+        (lambda s, x: ops.group_norm(s, x[0, 0], 1), "group_norm: input: found shape (5,), expected (N, C, …)"),
+        (
+            lambda x: ops.local_response_norm(x[0, 0], 1),
+            "local_response_norm: input: found shape (5,), expected (N, C, …)",
+        ),
     ],
 )
 def test_errors(op: Any, text: str) -> None:
     with pytest.raises(NetworkError) as caught:
         OneOp(op, values(2, 6, 5))
     assert str(caught.value) == f"a.b: {text}"
+
+
+def test_channels_of_a_dynamic_size() -> None:
+    """Weights tell how many there are; what has none must know."""
+    weights = dict(filled(nn.BatchNorm1d(6)).state_dict())
+    check_sizes(ops.batch_norm, filled(nn.BatchNorm1d(6)), (2, (6, 6, 7), 5), (2, 6, 5), weights=weights, tol=2e-6)
+    for op in (lambda s, x: ops.group_norm(s, x, 1), lambda x: ops.local_response_norm(x, 3)):
+        with pytest.raises(NetworkError, match=r"^a\.b: \w+: found a dynamic size at dim 1 of \(2, -1, 5\)"):
+            OneOp(op, ((2, (5, 6, 7), 5), "float32"), weights=weights)
 
 
 def test_errors_about_weights() -> None:
@@ -189,8 +260,6 @@ def test_errors_about_weights() -> None:
     del bn["bias"]
     with pytest.raises(MissingWeightError, match=r"a\.b\.bias: the network wants it"):
         OneOp(ops.batch_norm, values(2, 6, 4), weights=bn)
-    with pytest.raises(NetworkError, match=r"^a\.b: input: found shape \(2, 6\), expected \(N, C, …\)"):
-        OneOp(ops.instance_norm, values(2, 6))
 
 
 def test_double_run_gives_the_same() -> None:

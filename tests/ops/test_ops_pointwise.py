@@ -253,7 +253,9 @@ def test_functions_of_a_value_up_to_one(name: str) -> None:
     check(ops.acosh, torch.acosh, x.abs() * 50 + 1)
 
 
-@pytest.mark.parametrize("name", ["exp", "log", "sqrt", "sin", "erf", "reciprocal", "sigmoid", "tanh", "log1p", "rsqrt"])
+@pytest.mark.parametrize(
+    "name", ["exp", "log", "sqrt", "sin", "erf", "reciprocal", "sigmoid", "tanh", "log1p", "rsqrt"]
+)
 def test_functions_of_integers_are_float32(name: str) -> None:
     check(getattr(ops, name), getattr(torch, name), integers(2, 6, below=9) + 1)
 
@@ -340,9 +342,7 @@ def test_where_of_dynamic_sizes() -> None:
 def test_masked_fill() -> None:
     mask = bools(6, 1, seed=3)
     for value in (-1.5, float("-inf"), 2):
-        check(
-            lambda x, m, v=value: ops.masked_fill(x, m, v), lambda x, m, v=value: x.masked_fill(m, v), A, mask, tol=0
-        )
+        check(lambda x, m, v=value: ops.masked_fill(x, m, v), lambda x, m, v=value: x.masked_fill(m, v), A, mask, tol=0)
         check(lambda x, m, v=value: x.masked_fill(m, v), lambda x, m, v=value: x.masked_fill(m, v), A, mask, tol=0)
     check(lambda x, m: x.masked_fill(m, 3), lambda x, m: x.masked_fill(m, 3), integers(2, 6, below=9), bools(2, 1))
     check(lambda x, m: x.masked_fill(m, True), lambda x, m: x.masked_fill(m, True), bools(2, 6), bools(2, 6, seed=1))
@@ -442,10 +442,16 @@ BOOLS = "{}: found bool, expected numbers: TensorRT has no arithmetic of bools, 
         (lambda x, i: (x > 0) * (x < 1), BOOLS.format("mul")),
         (lambda x, i: (x > 0) < (x < 1), BOOLS.format("lt")),
         (lambda x, i: (x > 0) == 1, "eq: found bool and 1, expected True, False or a tensor of bools"),
-        (lambda x, i: ops.div(x, 2, rounding_mode="up"), "div: rounding_mode: found 'up', expected None, 'trunc' or 'floor'"),
+        (
+            lambda x, i: ops.div(x, 2, rounding_mode="up"),
+            "div: rounding_mode: found 'up', expected None, 'trunc' or 'floor'",
+        ),
         (lambda x, i: i & i, "bitwise_and: found int32, expected bool: TensorRT has no arithmetic of bits"),
         (lambda x, i: ~i, "bitwise_not: found int32, expected bool: TensorRT has no arithmetic of bits"),
-        (lambda x, i: (x > 0) | i, "bitwise_or: found bool and int32, expected equal dtypes: TensorRT casts nothing by itself, x.to(dtype) does"),
+        (
+            lambda x, i: (x > 0) | i,
+            "bitwise_or: found bool and int32, expected equal dtypes: TensorRT casts nothing by itself, x.to(dtype) does",
+        ),
         (lambda x, i: x + "1", "add: other: found '1', expected a Tensor, a Dim or a number"),
         (lambda x, i: "1" + x, "add: other: found '1', expected a Tensor, a Dim or a number"),
         (lambda x, i: [1] - x, "found [1] on the left of an operator, expected a number or a Tensor"),

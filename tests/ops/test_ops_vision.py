@@ -11,7 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tests.ops import twins_vision
 from tests.ops.support import OneOp, build, check, compare, kinds, values, weights_of
 from tests.ops.twins_vision import DeformConv2d, roi_align
 from tools import torchvision_models
@@ -84,29 +83,23 @@ def test_no_offset_is_a_convolution() -> None:
     """The twin, and so the op, is nn.Conv2d where all offsets are 0 and all masks 1."""
     for case in CONVOLUTIONS:
         twin, _, (x, offset, *mask) = convolution(case)
-        conv = nn.Conv2d(4, 6, *case[:4], case[4], bias=case[6])  # type: ignore[misc]
+        conv = nn.Conv2d(4, 6, *case[:4], case[4], bias=case[6])
         conv.load_state_dict(twin.state_dict())
         found = twin(x, offset * 0, *(torch.ones_like(m) for m in mask))
         torch.testing.assert_close(found, conv(x), rtol=0, atol=2e-6)
 
 
 def test_places_between_pixels() -> None:
-    """Of a kernel that keeps what it takes: by hand."""
+    """By hand: a kernel that keeps what it takes, at these places of a picture."""
     x = torch.tensor([[[[0.0, 1.0, 4.0], [2.0, 3.0, 8.0]]]])
-    places = {(0.5, 0.5): 1.5, (0.25, 0): 0.5, (0, 0.75): 0.75, (-0.5, 0): 0.0, (1, 2): 8.0, (1.5, 2): 4.0, (0, 3): 0.0}
-    offset = torch.tensor(list(places)).T.reshape(1, 2, 1, -1)
-    columns = torch.arange(len(places)) % 3
-    wide = x[..., columns]  # the places are counted from the output's own pixel
-    offset[0, 1] -= torch.arange(len(places))
-    twin = DeformConv2d(1, 1, (1, 1))
+    places = [[(0.5, 0.5), (0.25, 0), (0, 0.75)], [(-0.5, 1), (1.5, 2), (0, 3)]]
+    expected = torch.tensor([[1.5, 0.5, 0.75], [0.5, 4.0, 0.0]])  # beyond the border lies 0
+    own = torch.stack(torch.meshgrid(torch.arange(2.0), torch.arange(3.0), indexing="ij"))
+    offset = (torch.tensor(places).permute(2, 0, 1) - own)[None]
+    twin = DeformConv2d(1, 1, (1, 1), bias=False)
     nn.init.ones_(twin.weight)
-    nn.init.zeros_(twin.bias)
-    one = wide[:, :, :1]
-    padded = torch.cat((x, torch.zeros(1, 1, 2, len(places) - 3)), 3)
-    assert one.shape[3] == len(places)
-    expected = torch.tensor(list(places.values())).reshape(1, 1, 1, -1)
-    full = torch.cat((offset, torch.zeros_like(offset)), 2)
-    assert torch.equal(twin(padded, full)[:, :, :1], expected)
+    assert torch.equal(twin(x, offset)[0, 0], expected)
+    check(lambda s, *xs: ops.deform_conv2d(s, *xs, out_channels=1, kernel_size=1, bias=False), twin, x, offset)
 
 
 def boxes(case: tuple[Any, ...], number: int = 6) -> torch.Tensor:
@@ -204,7 +197,7 @@ def test_half_precision(dtype: torch.dtype, tol: float) -> None:
 def test_weights() -> None:
     twin, op, inputs = convolution(CONVOLUTIONS[1])
     made = OneOp(op, *inputs, weights=weights_of(twin, None))
-    assert [key for key in made.net.modules] == ["a.b"]
+    assert list(made.net.modules) == ["a.b"]
     with pytest.raises(MissingWeightError, match=r"a\.b\.bias"):
         OneOp(op, *inputs, weights={"weight": twin.weight.detach()})
 

@@ -9,10 +9,11 @@ import pytest
 from tests.api.release import RELEASES, release
 from wtsnet.reference import runner
 from wtsnet.reference.pointwise import ACTIVATIONS, BINARY, UNARY
-from wtsnet.reference.readback import TORCH_DTYPES, interface
+from wtsnet.reference.readback import TORCH_DTYPES
 from wtsnet.reference.registry import BOUNDARIES, EXECUTORS, UNSUPPORTED
 from wtsnet.trt.dtypes import MEMBERS
 from wtsnet.trt.flavours import module
+from wtsnet.trt.layers import interface
 
 trt = module()
 assert runner.FAMILIES  # imported, they have registered their functions

@@ -6,7 +6,7 @@ import numpy as np
 
 from wtsnet import trt as tensorrt
 from wtsnet.network.network import Network
-from wtsnet.ops import conv, relu
+from wtsnet.ops import conv2d, relu
 from wtsnet.trt.buildlog import BuildLog
 
 CHANNELS, K = 64, 3
@@ -34,7 +34,7 @@ def network(batch: int | tuple[int, int, int] = 1) -> Network:
     net = Network(weights)
     x = net.input("x", (batch, CHANNELS, 32, 32))
     for i in range(2):
-        x = relu(net.root / "relu", conv(net.root / i, x, CHANNELS, K, pad=1))
+        x = relu(conv2d(net.root / i, x, CHANNELS, K, padding=1))
     net.output("y", x)
     return net
 

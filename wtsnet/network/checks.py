@@ -170,14 +170,15 @@ def _one(part: str) -> Kind:
 
 
 def _listed(words: Iterable[str]) -> str:
-    """Alternatives in a row: "an integer, integers or None"."""
-    *first, last = dict.fromkeys(words)
+    """Alternatives in a row, also those that are in a row already: "an integer, integers, Dims or None"."""
+    *first, last = dict.fromkeys(word for several in words for word in re.split(", | or ", several))
     return f"{', '.join(first)} or {last}" if first else last
 
 
 def shown(value: Any) -> str:
-    """A value in an error."""
-    text = repr(value)
+    """A value in an error, in one line."""
+    text = " ".join(repr(value).split())
     if text.startswith("<"):  # says no more than where in memory it is
-        text = f"a {type(value).__name__}"
+        name = type(value).__name__
+        text = f"an {name}" if name[0] in "AEIOaeio" else f"a {name}"
     return text if len(text) <= 80 else f"{text[:77]}…"

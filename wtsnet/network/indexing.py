@@ -1,8 +1,8 @@
-"""Picking by index: `x[…]`, gather, scatter."""
+"""Picking by index: `x[…]`, gather, triangles."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,8 +12,7 @@ from wtsnet.network.checks import CLASSES, is_tensor, shown
 from wtsnet.network.dims import Dim
 from wtsnet.network.op import op
 from wtsnet.network.pointwise import elementwise, where
-from wtsnet.network.product import multiply
-from wtsnet.network.shape import axis_of, cut, cut_axes, expand, select, to, transpose, unsqueeze
+from wtsnet.network.shape import axis_of, cat, cut, cut_axes, expand, lifted, movedim, select, to, unsqueeze
 
 if TYPE_CHECKING:
     from wtsnet.network.checks import Index
@@ -24,8 +23,8 @@ INTEGERS = ("int32", "int64")
 
 @op("torch.Tensor.__getitem__")
 def getitem(input: Tensor, index: Index) -> Tensor:
-    """`x[index]` as in torch: integers, slices, None, `...`, Dims as numbers, and at most one tensor of integers, which
-    picks along its dimension. A slice's step may not be negative.
+    """`x[index]` as in torch: integers, slices, None, `...`, Dims as numbers, and tensors of integers, which pick along
+    their dimensions: several of them broadcast. A slice's step may not be negative.
 
     A size known only at run time must hold what is asked for: nothing is clipped to it.
     """
@@ -45,21 +44,70 @@ def getitem(input: Tensor, index: Index) -> Tensor:
         raise input.error(f"index: found {input.rank - free} indices for shape {input.shape}")
     place = dots[0] if dots else len(items)
     items[place : place + 1] = [slice(None)] * free
-    if sum(is_tensor(item) for item in items) > 1:
-        raise input.error("index: found several tensors, expected one; gather and scatter take several")
     x, axis = _cut(input, [item for item in items if item is not None]), 0
+    picks: dict[int, Tensor] = {}
     for item in items:
         if item is None:
             x, axis = unsqueeze(x, axis), axis + 1
         elif is_tensor(item):
             if item.dtype == "bool":
                 raise input.error("index: found bool, expected int32 or int64; where and masked_fill take bools")
-            x, axis = index_select(x, axis, item), axis + item.rank
+            check_integers(item)
+            if item.rank:
+                picks[axis], axis = item, axis + 1
+            else:  # one number, as an integer
+                x = index_select(x, axis, item)
         elif isinstance(item, slice):
             axis += 1
         else:
             x = select(x, axis, item if isinstance(item, Dim) else int(item))
-    return x
+    if len(picks) > 1:
+        return _picked(x, picks)
+    return index_select(x, *picks.popitem()) if picks else x
+
+
+def _picked(x: Tensor, picks: Mapping[int, Tensor]) -> Tensor:
+    """`x` at indices of several dimensions."""
+    index = together(list(picks.values()), "index")
+    y = x.net.emit("add_gather_v2", in_front(x, list(picks)), index, tensorrt.enum("GatherMode", "ND"))
+    count, place = index.rank - 1, place_of(picks)
+    return movedim(y, range(count), range(place, place + count)) if place else y
+
+
+def place_of(axes: Iterable[int]) -> int:
+    """Where the dimensions of indices of these ascending axes come to stand, as in torch: where the first of them was,
+    or in front of all where others lie between."""
+    several = list(axes)
+    return several[0] if several[-1] - several[0] == len(several) - 1 else 0
+
+
+def in_front(x: Tensor, axes: Sequence[int]) -> Tensor:
+    """`x` with these axes before the others."""
+    return x if list(axes) == list(range(len(axes))) else movedim(x, axes, range(len(axes)))
+
+
+def together(indices: Sequence[Tensor], name: str) -> Tensor:
+    """Indices of several dimensions, broadcast and beside one another in a new last dimension."""
+    dtype = "int32" if all(index.dtype == "int32" for index in indices) else "int64"
+    rank = max(index.rank for index in indices)
+    equal = [lifted(to(index, dtype), rank) for index in indices]
+    every = zip(*(index.dims for index in equal), strict=True)
+    sizes = [next((n for n in several if isinstance(n, Dim) or n != 1), 1) for several in every]
+    return cat([unsqueeze(spread_to(index, sizes, name), -1) for index in equal], -1)
+
+
+def spread_to(x: Tensor, sizes: Sequence[int | Dim], name: str) -> Tensor:
+    """`x` broadcast to these sizes, of which those known only at run time are taken as they come.
+
+    Raises:
+        NetworkError: it does not broadcast to them.
+    """
+    known = tuple(-1 if isinstance(n, Dim) else n for n in sizes)
+    lower = list(zip(x.shape[::-1], sizes[::-1], strict=False))
+    if x.rank > len(sizes) or any(own not in (1, -1) and isinstance(n, int) and own != n for own, n in lower):
+        raise x.error(f"{name}: found {x.shape}, expected sizes that broadcast to {known}")
+    y = lifted(x, len(sizes))
+    return expand(y, [n if own == 1 else mine for own, mine, n in zip(y.shape, y.dims, sizes, strict=True)])
 
 
 def _is_integer(item: Any) -> bool:
@@ -91,7 +139,7 @@ def index_select(input: Tensor, dim: int, index: Tensor, *, batch_dims: int = 0)
     axis = axis_of(input, dim)
     if not 0 <= batch_dims <= min(axis, index.rank):
         raise input.error(f"batch_dims: found {batch_dims}, expected 0 to {min(axis, index.rank)}")
-    _check_integers(index)
+    check_integers(index)
     mode = tensorrt.enum("GatherMode", "DEFAULT")
     return input.net.emit("add_gather_v2", input, index, mode, axis=axis, num_elementwise_dims=batch_dims)
 
@@ -100,35 +148,14 @@ def index_select(input: Tensor, dim: int, index: Tensor, *, batch_dims: int = 0)
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """At each place of `index` the value of `input` that it names along `dim`, elsewhere at the place itself."""
     axis = axis_of(input, dim)
-    _check_integers(index)
+    check_integers(index)
     if index.rank != input.rank:
         raise input.error(f"index: found {index.shape} for {input.shape}, expected as many dimensions")
-    x = _first(input, index, (other for other in range(input.rank) if other != axis))
+    x = leading(input, index, (other for other in range(input.rank) if other != axis))
     return x.net.emit("add_gather_v2", x, index, tensorrt.enum("GatherMode", "ELEMENT"), axis=axis)
 
 
-@op("torch.scatter")
-def scatter(input: Tensor, dim: int, index: Tensor, src: Tensor | float | bool) -> Tensor:
-    """`input` with the values of `src` put where `index` says along `dim`. Which of several for one place stays is left
-    open, as in torch."""
-    axis = axis_of(input, dim)
-    _check_integers(index)
-    if index.rank != input.rank:
-        raise input.error(f"index: found {index.shape} for {input.shape}, expected as many dimensions")
-    if not is_tensor(src):
-        values = expand(input.net.constant(np.full((1,) * input.rank, src), input.dtype), index.dims)
-    elif src.dtype != input.dtype:
-        raise input.error(f"src: found {src.dtype}, expected the input's {input.dtype}")
-    else:
-        sizes = zip(src.shape, index.shape, strict=False)
-        if src.rank != index.rank or any(-1 not in (own, wanted) and own < wanted for own, wanted in sizes):
-            raise input.error(f"src: found {src.shape} for an index of {index.shape}, expected its sizes at least")
-        values = _first(src, index, range(src.rank))
-    mode = tensorrt.enum("ScatterMode", "ELEMENT")
-    return input.net.emit("add_scatter", input, index, values, mode, axis=axis)
-
-
-def _first(x: Tensor, index: Tensor, axes: Iterable[int]) -> Tensor:
+def leading(x: Tensor, index: Tensor, axes: Iterable[int]) -> Tensor:
     """As much of `x` as an index has along these axes, where both are known: torch takes an index of fewer rows."""
     for axis in axes:
         if -1 not in (x.shape[axis], index.shape[axis]) and index.shape[axis] < x.shape[axis]:
@@ -136,35 +163,10 @@ def _first(x: Tensor, index: Tensor, axes: Iterable[int]) -> Tensor:
     return x
 
 
-@op("torch.scatter_add")
-def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
-    """`input` with the values of `src` added where `index` says along `dim`.
-
-    TensorRT's scatter layer adds nothing up, so each place adds all values that are meant for it: a product with what
-    is 1 where an index names the place. It takes memory of index.size · input.shape[dim] values.
-    """
-    axis = axis_of(input, dim)
-    _check_integers(index)
-    if index.shape != src.shape or index.rank != input.rank:
-        raise input.error(
-            f"index: found {index.shape} and src {src.shape}, expected the same shape, of {input.rank} dimensions"
-        )
-    if input.shape[axis] == -1:
-        raise input.error(f"found a dynamic size at dim {dim} of {input.shape}, expected a fixed one")
-    if any(n != m for i, (n, m) in enumerate(zip(index.shape, input.shape, strict=True)) if i != axis):
-        raise input.error(f"index: found {index.shape} for {input.shape}, expected equal sizes but for dim {dim}")
-    last = input.rank - 1
-    indices, values = (unsqueeze(transpose(x, axis, last), -1) for x in (index, src))  # (…, J, 1)
-    places = np.arange(input.shape[axis]).reshape(*(1,) * (input.rank), -1)
-    named = elementwise("EQUAL", indices, input.net.constant(places, index.dtype))  # (…, J, size)
-    sums = multiply(values, to(named, src.dtype), transpose_a=True)  # (…, 1, size)
-    return input + transpose(select(sums, -2, 0), axis, last)
-
-
 @op("torch.nn.functional.one_hot")
 def one_hot(input: Tensor, num_classes: int) -> Tensor:
     """1 at each index of a new last dimension of `num_classes`, else 0, as int32."""
-    _check_integers(input, "input")
+    check_integers(input, "input")
     if num_classes < 1:
         raise input.error(f"num_classes: found {num_classes}, expected at least 1")
     places = np.arange(num_classes).reshape(*(1,) * input.rank, -1)
@@ -194,6 +196,6 @@ def _kept(x: Tensor, kept: Tensor) -> Tensor:
     return elementwise("AND", kept, x) if x.dtype == "bool" else where(kept, x, 0)
 
 
-def _check_integers(index: Tensor, name: str = "index") -> None:
+def check_integers(index: Tensor, name: str = "index") -> None:
     if index.dtype not in INTEGERS:
         raise index.error(f"{name}: found {index.dtype}, expected int32 or int64")

@@ -8,6 +8,7 @@ network. Nothing of TensorRT's API is hidden: `Network.trt` (and `Scope.trt`) is
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -18,11 +19,11 @@ from wtsnet.network.scope import Scope
 from wtsnet.network.shape import to
 from wtsnet.network.tensor import Tensor
 from wtsnet.network.weights import Weights
-from wtsnet.trt import kept, numpy_dtype
+from wtsnet.trt import PACKED, kept, numpy_dtype
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -37,8 +38,8 @@ class Network:
 
     Args:
         weights: a .wts path, a mapping of names to arrays, or a `Weights`.
-        precision: "fp32", "fp16" or "bf16" (or "float32" …): the dtype that `Scope.compute` casts to. A layer runs in
-            the dtype of its input, and its weights are converted to it.
+        precision: "fp32", "fp16" or "bf16" (or "float32" …): the dtype that `compute` casts to. A layer runs in the
+            dtype of its input, and its weights are converted to it.
         fold_bn: whether `ops.conv_bn` multiplies a batch norm into the convolution before it.
 
     Attributes:
@@ -120,22 +121,31 @@ class Network:
         """Mark `x` as a network output called `name`.
 
         Raises:
-            NetworkError: `x` is no tensor, or an input or output has that name already.
+            NetworkError: `x` is no tensor of this network, or an input or output has that name already.
         """
         if not isinstance(x, Tensor):
             raise NetworkError(f"output {name}: found {type(x).__name__}, expected a Tensor")
+        if x.net is not self:
+            raise NetworkError(f"output {name}: {x!r} is a tensor of another network")
         outputs = [self.trt.get_output(i).name for i in range(self.trt.num_outputs)]
         if name in self.profile or name in outputs:
             raise NetworkError(f"output {name}: an input or output of the network has that name already")
         if x.trt.is_network_input or x.trt.is_network_output:
             x = self.emit("add_identity", x, label=name)
-        for module in self.modules.get(name, ()):  # a tensor's name is its own: the module's makes way
-            if module.name == name:
-                module.name = f"{name}:module"
+        for inner in self._called(name):  # a tensor's name is its own: the one inside makes way
+            inner.name = self.unique(f"{name}:inner")
         x.trt.name = name
         if x.name != name:
             raise NetworkError(f"output {name}: {tensorrt.log.last_error()}")
         self.trt.mark_output(x.trt)
+
+    def _called(self, name: str) -> list[Any]:
+        """The ITensors of that name."""
+        if name not in self._names:  # nothing was given it: the layers need not be asked
+            return []
+        layers = [self.trt.get_layer(i) for i in range(self.trt.num_layers)]
+        outputs = [layer.get_output(i) for layer in layers for i in range(layer.num_outputs)]
+        return [tensor for tensor in outputs if tensor.name == name]
 
     def picture_sizes(self) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
         """The (min, opt, max) (height, width) of the first input, (N, C, H, W), or (N, H, W, C) where it is uint8."""
@@ -165,6 +175,8 @@ class Network:
             return
         if not isinstance(value, Tensor):
             return
+        if value.net is not self:
+            raise NetworkError(f"{path}: {value!r} is a tensor of another network")
         base, bracket, _ = path.partition("[")
         if bracket:
             self.items[base] = self.items.get(base, 0) + 1
@@ -199,6 +211,15 @@ class Network:
         """`x` in the network's precision."""
         return to(x, self.dtype)
 
+    @contextmanager
+    def within(self, path: str) -> Iterator[None]:
+        """Inside the block layers and errors are named after the module at `path`."""
+        before, self.where = self.where, path
+        try:
+            yield
+        finally:
+            self.where = before
+
     def error(self, text: str) -> NetworkError:
         """A NetworkError about the op that is being called, in the module that is being defined."""
         return NetworkError(": ".join(filter(None, (self.where or "network", self.called, text))))
@@ -208,7 +229,6 @@ class Network:
         method: str,
         *args: Any,
         label: str = "",
-        path: str | None = None,
         inputs: Mapping[int, Tensor] | None = None,
         **attributes: Any,
     ) -> Tensor:
@@ -219,7 +239,6 @@ class Network:
             args: its arguments. Tensors are given as their ITensors and numpy arrays as weights that are kept
                 alive; None becomes empty weights.
             label: what stands behind the module's path in the layer's name; the op's name where it is empty.
-            path: that of the module, where it is another than the one that is being defined.
             inputs: further inputs by index, such as a shape that is known only at run time.
             attributes: set on the layer, such as `stride_nd=(2, 2)`.
 
@@ -235,6 +254,8 @@ class Network:
             layer = getattr(self.trt, method)(*(self._argument(arg, arrays) for arg in args))
             if layer is None:
                 raise self.error(f"{method}: {tensorrt.log.last_error()}")
+            if arrays:  # at once: TensorRT reads from them, whatever becomes of the layer
+                kept(self.trt).arrays[self.trt.num_layers - 1] = tuple(arrays)
             for index, tensor in (inputs or {}).items():
                 layer.set_input(index, self._argument(tensor, arrays))
             for name, value in attributes.items():
@@ -242,24 +263,21 @@ class Network:
         except (AttributeError, TypeError, ValueError, RuntimeError) as error:
             said = f"; {tensorrt.log.last_error()}" if tensorrt.log.errors else ""
             raise self.error(f"{method}: {' '.join(str(error).split())[:300]}{said}") from None
-        if arrays:
-            kept(self.trt).arrays[self.trt.num_layers - 1] = tuple(arrays)
         if not layer.num_outputs:
             raise self.error(f"{method}: the layer has no output; add it to `scope.trt` itself")
-        owner = self.where if path is None else path
         name = label or self.label or method.removeprefix("add_")
-        layer.name = self.unique(f"{owner}:{name}" if owner else name)
-        self._unnamed[layer.name] = owner
+        layer.name = self.unique(f"{self.where}:{name}" if self.where else name)
+        self._unnamed[layer.name] = self.where
         out = Tensor(self, layer.get_output(0), layer)
         out.trt.name = layer.name
         if tensorrt.log.errors or min(out.shape, default=0) < -1:
             raise self.error(f"{method}: {tensorrt.log.last_error()}")
         return out
 
-    def constant(self, value: Any, dtype: str, *, label: str = "constant", path: str | None = None) -> Tensor:
+    def constant(self, value: Any, dtype: str, *, label: str = "constant") -> Tensor:
         """A constant of `value`'s shape, converted to `dtype`."""
         array = np.asarray(value)
-        return self.emit("add_constant", array.shape, self.convert(array, dtype), label=label, path=path)
+        return self.emit("add_constant", array.shape, self.convert(array, dtype), label=label)
 
     def size(self, x: Tensor, axis: int) -> Tensor:
         """The size of `x` along `axis` at run time: an int64 tensor of shape (1,), made once."""
@@ -278,9 +296,10 @@ class Network:
         """
         with np.errstate(over="ignore", invalid="ignore"):
             converted = np.ascontiguousarray(array, numpy_dtype(dtype))
-        if np.issubdtype(converted.dtype, np.integer) and not np.array_equal(converted.reshape(array.shape), array):
+        whole = dtype.startswith(("int", "uint"))
+        if whole and not np.array_equal(converted.astype(np.int64).reshape(array.shape), array):
             raise self.error(f"found a constant that {dtype} can't hold, expected integers in its range")
-        infinite = np.isinf(converted)
+        infinite = ~np.isfinite(converted)  # float8 has no infinity, and NaN in its place
         if infinite.any() and (lost := np.abs(array)[infinite.reshape(array.shape) & np.isfinite(array)]).size:
             raise self.error(f"found a weight of magnitude {lost.max():.6g}, which {dtype} can't hold")
         return converted
@@ -295,12 +314,20 @@ class Network:
             arrays.append(np.ascontiguousarray(arg))
             # By address: TensorRT's own conversion knows numpy's dtypes only, and not bfloat16.
             dtype = tensorrt.dtype(arg.dtype.name)
-            return tensorrt.module().Weights(dtype, arrays[-1].ctypes.data, arg.size)
+            values = self.hold(_packed(arrays[-1])) if arg.dtype.name in PACKED else arrays[-1]
+            return tensorrt.module().Weights(dtype, values.ctypes.data, arg.size)
         if arg is None:
             return tensorrt.module().Weights()
         if isinstance(arg, list) and arg and isinstance(arg[0], Tensor):
             return [self._argument(tensor, arrays) for tensor in arg]
         return arg
+
+
+def _packed(array: NDArray[Any]) -> NDArray[np.uint8]:
+    """Values of four bits two a byte, as TensorRT has them: the first in the low half."""
+    codes = array.reshape(-1).view(np.uint8) & 15
+    pairs = np.append(codes, np.zeros(codes.size % 2, np.uint8))
+    return pairs[::2] | pairs[1::2] << 4
 
 
 def _described(tensor: Any) -> Output:

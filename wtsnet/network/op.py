@@ -16,10 +16,11 @@ module's own name. Whatever else is made on the way is `path:op`, and is no modu
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
-from inspect import Parameter, Signature, signature
+from inspect import Parameter, Signature, formatannotation, signature
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from wtsnet.errors import NetworkError, nearest
@@ -105,13 +106,9 @@ def _inside(net: Network, path: str, made: Callable[[], T]) -> T:
     """What `made` gives, its layers being named after `path`, as that module's output."""
     if path == net.where:  # a part of a module, which as a whole gives something else; or the whole network
         return made()
-    before, calls = net.where, len(net.modules.get(path, ()))
-    items = net.items.get(path, 0)
-    net.where = path
-    try:
+    calls, items = len(net.modules.get(path, ())), net.items.get(path, 0)
+    with net.within(path):
         result = made()
-    finally:
-        net.where = before
     if not path or not isinstance(result, (CLASSES["Tensor"], tuple, list)):  # there is nothing to note
         return result
     if path in net.modules:
@@ -131,12 +128,12 @@ class _Arguments:
         self.signature = found
         self.kinds: dict[str, Kind] = {}
         self.positional: list[tuple[str, Kind]] = []
-        self.rest: Kind | None = None
+        self.rest: tuple[str, Kind] | None = None
         self.required: list[str] = []
         for parameter in found.parameters.values():
-            kind = kind_of(str(parameter.annotation))
+            kind = kind_of(_text(parameter.annotation))
             if parameter.kind is Parameter.VAR_POSITIONAL:
-                self.rest = kind
+                self.rest = parameter.name, kind
                 continue
             self.kinds[parameter.name] = kind
             if parameter.kind is not Parameter.KEYWORD_ONLY:
@@ -144,7 +141,7 @@ class _Arguments:
             if parameter.default is Parameter.empty:
                 self.required.append(parameter.name)
         first = next(iter(found.parameters.values()))
-        self.scoped = first.annotation == "Scope"
+        self.scoped = _text(first.annotation) == "Scope"
 
     def checked(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -157,14 +154,14 @@ class _Arguments:
         if self.scoped and args and not isinstance(args[0], CLASSES["Scope"]):
             raise self.error(args, f'found {shown(args[0])} first, expected a scope: {self.name}(s / "name", …)')
         if not self.scoped and args and isinstance(args[0], CLASSES["Scope"]):
-            raise self.error(args, f"found a scope first, expected none: {self.name}{self.signature} has no weights")
+            raise self.error(args, f"found a scope first, expected none: {self} has no weights")
         given = []
         for i, value in enumerate(args):
             if i < len(self.positional):
                 name, kind = self.positional[i]
                 given.append(self._taken(args, name, kind, value))
             elif self.rest is not None:
-                given.append(self._taken(args, "dims", self.rest, value))
+                given.append(self._taken(args, *self.rest, value))
             else:
                 only = [name for name in self.kinds if name not in dict(self.positional)]
                 by_name = f"; by name: {', '.join(only)}" if only else ""
@@ -205,6 +202,11 @@ class _Arguments:
         if keyword and self.rest is None:
             shown.insert(keyword[0], "*")
         return f"{self.name}({', '.join(shown)})"
+
+
+def _text(annotation: Any) -> str:
+    """An annotation as it is written; in a file that evaluates its own, they are classes here."""
+    return re.sub(r"[\w.]+\.", "", annotation if isinstance(annotation, str) else formatannotation(annotation))
 
 
 def _owner(values: Any) -> Any:

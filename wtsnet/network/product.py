@@ -58,6 +58,21 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     return matmul(input, mat2)
 
 
+@op("torch.mm")
+def mm(input: Tensor, mat2: Tensor) -> Tensor:
+    """The product of two matrices, (L, E) and (E, S)."""
+    if input.rank != 2 or mat2.rank != 2:
+        raise input.error(f"found {input.shape} and {mat2.shape}, expected two dimensions each")
+    return matmul(input, mat2)
+
+
+@op("torch.addmm")
+def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """beta·input + alpha·(mat1 @ mat2)."""
+    y = mm(mat1, mat2)
+    return (input if beta == 1 else input * beta) + (y if alpha == 1 else y * alpha)
+
+
 @op("torch.einsum")
 def einsum(equation: str, *operands: Tensor) -> Tensor:
     """Sums of products in Einstein's notation, such as "bhid,bhjd->bhij"; of three tensors and more, from left to right.

@@ -5,21 +5,29 @@ from __future__ import annotations
 import builtins
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from wtsnet import trt as tensorrt
 from wtsnet.network.dims import Dim
+from wtsnet.network.indexing import index_select
 from wtsnet.network.op import op
 from wtsnet.network.pointwise import FLOATS, elementwise, unary
-from wtsnet.network.shape import axes_of, axis_of, flatten, squeeze, to, transpose, unsqueeze
+from wtsnet.network.shape import axes_of, axis_of, fixed_size, flatten, squeeze, to, transpose, unsqueeze
 
 if TYPE_CHECKING:
     from wtsnet.network.checks import DType
     from wtsnet.network.tensor import Tensor
 
 TOPK_LIMIT = 3840  # the largest k of TensorRT's top-k layer
+
+
+class Found(NamedTuple):
+    """What topk, sort, and max and min along a dimension give: the values, and where they were (int32)."""
+
+    values: Tensor
+    indices: Tensor
 
 
 def reduce(operation: str, x: Tensor, dim: int | Sequence[int] | None, keepdim: bool) -> Tensor:
@@ -180,9 +188,7 @@ def log_softmax(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tenso
 
 
 @op("torch.topk")
-def topk(
-    input: Tensor, k: int, dim: int | None = None, largest: bool = True, sorted: bool = True
-) -> tuple[Tensor, Tensor]:
+def topk(input: Tensor, k: int, dim: int | None = None, largest: bool = True, sorted: bool = True) -> Found:
     """The `k` largest or smallest along `dim` (the last where it is None), the best first, `sorted` or not,
     and where they are (int32).
 
@@ -195,7 +201,7 @@ def topk(
     if not 1 <= k <= most:
         raise input.error(f"k: found {k}, expected 1 to {most}")
     top = _top(input, k, axis, largest)
-    return _first(input, top), _first(input, top.layer_output(1))
+    return Found(_first(input, top), _first(input, top.layer_output(1)))
 
 
 def _top(x: Tensor, k: int, axis: int, largest: bool) -> Tensor:
@@ -210,9 +216,9 @@ def _first(x: Tensor, found: Tensor) -> Tensor:
     return squeeze(found, 0) if x.rank == 1 else found
 
 
-def _best(x: Tensor, dim: int, keepdim: bool, largest: bool) -> tuple[Tensor, Tensor]:
-    values, indices = topk(x, 1, dim, largest)
-    return (values, indices) if keepdim else (squeeze(values, dim), squeeze(indices, dim))
+def _best(x: Tensor, dim: int, keepdim: bool, largest: bool) -> Found:
+    found = topk(x, 1, dim, largest)
+    return found if keepdim else Found(*(squeeze(each, dim) for each in found))
 
 
 @op("torch.argmax")
@@ -236,7 +242,7 @@ def _where(x: Tensor, dim: int | None, keepdim: bool, largest: bool) -> Tensor:
 
 
 @op("torch.sort")
-def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False) -> tuple[Tensor, Tensor]:
+def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Found:
     """In order along `dim`, and where each value was (int32). Which of equal values comes first is TensorRT's
     choice, so `stable` can't be asked for; no more than 3840 values."""
     return topk(input, _sorted_size(input, dim, stable), dim, descending)
@@ -289,3 +295,33 @@ def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -
     """x / max(‖x‖ₚ, eps) over `dim`; the length is found in float32."""
     wide = to(input, "float32")
     return to(wide / norm(wide, p, dim, keepdim=True).clamp(min=eps), input.dtype)
+
+
+@op("torch.cdist")
+def cdist(x1: Tensor, x2: Tensor, p: float = 2.0) -> Tensor:
+    """The distances ‖a − b‖ₚ between all rows of both, (…, P, M) and (…, R, M) to (…, P, R), in float32: of the
+    differences themselves, (…, P, R, M), since a product, which torch may take for many rows, loses digits."""
+    if x1.dtype != x2.dtype or x1.dtype not in FLOATS:
+        raise x1.error(f"found {x1.dtype} and {x2.dtype}, expected equal dtypes, of floats")
+    if x1.rank < 2 or x2.rank < 2 or (x1.shape[-1] != x2.shape[-1] and -1 not in (x1.shape[-1], x2.shape[-1])):
+        raise x1.error(f"found {x1.shape} and {x2.shape}, expected two dimensions or more each, the last equal")
+    return _distances(unsqueeze(to(x1, "float32"), -2), unsqueeze(to(x2, "float32"), -3), p, x1.dtype)
+
+
+@op("torch.nn.functional.pdist")
+def pdist(input: Tensor, p: float = 2.0) -> Tensor:
+    """The distances ‖a − b‖ₚ of all pairs of rows of (N, M), of each pair once: (N·(N − 1)/2,), in float32."""
+    if input.rank != 2 or input.dtype not in FLOATS:
+        raise input.error(f"found {input.dtype} {input.shape}, expected floats in two dimensions")
+    pairs = np.triu_indices(fixed_size(input, 0), 1)
+    if not pairs[0].size:
+        raise input.error(f"found {input.shape}, expected two rows or more")
+    rows = to(input, "float32")
+    first, second = (index_select(rows, 0, input.net.constant(each, "int32")) for each in pairs)
+    return _distances(first, second, p, input.dtype)
+
+
+def _distances(a: Tensor, b: Tensor, p: float, dtype: str) -> Tensor:
+    if p < 0:
+        raise a.error(f"p: found {p}, expected at least 0")
+    return to(norm(a - b, p, -1), dtype)

@@ -61,16 +61,18 @@ class Scope:
 
     def parameter(self, name: str, *shape: int) -> Tensor:
         """This module's weight `name` as a constant in the network's precision: a class token, a position table."""
-        table = self.net.constant(self.take(name, *shape), "float32", label=name, path=self.path)
-        return to(table, self.net.dtype)
+        with self.net.within(self.path):
+            return to(self.net.constant(self.take(name, *shape), "float32", label=name), self.net.dtype)
 
     def constant(self, value: Any, dtype: str = "float32") -> Tensor:
         """A constant of `value`'s shape, converted to `dtype`."""
-        return self.net.constant(value, dtype, path=self.path)
+        with self.net.within(self.path):
+            return self.net.constant(value, dtype)
 
     def emit(self, method: str, *args: Any, **attributes: Any) -> Tensor:
         """Add a layer of this module (see `Network.emit`)."""
-        return self.net.emit(method, *args, path=self.path, **attributes)
+        with self.net.within(self.path):
+            return self.net.emit(method, *args, **attributes)
 
     def leave(self, *names: str) -> None:
         """Name weights of this module that the network leaves unused on purpose."""

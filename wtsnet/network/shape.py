@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from wtsnet import trt as tensorrt
-from wtsnet.network.dims import Dim, shape_tensor
+from wtsnet.network.dims import Dim, shape_tensor, smallest
 from wtsnet.network.op import op
 
 if TYPE_CHECKING:
@@ -211,14 +211,14 @@ def cut_axes(x: Tensor, slices: Mapping[int, slice]) -> Tensor:
             raise x.error(f"found step {step}, expected at least 1")
         if item.start is None and item.stop is None and step == 1:
             continue
-        starts[axis], sizes[axis] = _span(x, x.dims[axis], item.start, item.stop, step)
+        starts[axis], sizes[axis] = span(x, x.dims[axis], item.start, item.stop, step)
         steps[axis] = step
         fixed = isinstance(starts[axis], int) and isinstance(sizes[axis], int)
         whole = whole and fixed and step == 1 and starts[axis] == 0 and sizes[axis] == x.shape[axis]
     return x if whole else emit_slice(x, starts, sizes, steps)
 
 
-def _span(
+def span(
     x: Tensor, size: int | Dim, start: int | Dim | None, stop: int | Dim | None, step: int
 ) -> tuple[int | Dim, int | Dim]:
     """Where a slice of a dimension of `size` starts, and how many values it takes."""
@@ -236,7 +236,7 @@ def emit_slice(
     x: Tensor,
     starts: Sequence[int | Dim],
     sizes: Sequence[int | Dim],
-    steps: Sequence[int],
+    steps: Sequence[int | Dim],
     mode: str = "STRICT_BOUNDS",
     fill: float = 0.0,
 ) -> Tensor:
@@ -244,23 +244,28 @@ def emit_slice(
     zeros = (0,) * x.rank
     static: list[Any] = []
     late = {}
-    for index, dims in ((1, starts), (2, sizes)):
+    for index, dims in ((1, starts), (2, sizes), (3, steps)):
         if any(isinstance(dim, Dim) for dim in dims):
             late[index] = shape_tensor(x.net, dims)
         static.append(zeros if index in late else tuple(dims))
     if mode == "FILL":
         late[4] = x.net.constant([fill], x.dtype, label="fill")
-    return x.net.emit("add_slice", x, *static, tuple(steps), inputs=late, mode=tensorrt.enum("SampleMode", mode))
+    return x.net.emit("add_slice", x, *static, inputs=late, mode=tensorrt.enum("SampleMode", mode))
 
 
 @op("torch.narrow")
 def narrow(input: Tensor, dim: int, start: int | Dim, length: int | Dim) -> Tensor:
-    """`length` values from `start` on along `dim`."""
+    """`length` values from `start` on along `dim`; a negative `start` counts from the end."""
     axis = axis_of(input, dim)
-    if not isinstance(start, Dim) and not isinstance(length, Dim):
-        return cut(input, axis, start, start + length)
-    starts, sizes = [start if i == axis else 0 for i in range(input.rank)], list(input.dims)
-    sizes[axis] = length  # as it was given, and not reckoned once more from where it ends
+    size = input.shape[axis]
+    first = input.dims[axis] + start if isinstance(start, int) and start < 0 else start
+    if isinstance(first, int) and isinstance(length, int):
+        if length < 1 or first < 0 or (size != -1 and first + length > size):
+            raise input.error(f"length: found {length} from {start} on, expected it within {input.shape} at dim {dim}")
+        if first == 0 and length == size:
+            return input
+    starts: list[int | Dim] = [first if i == axis else 0 for i in range(input.rank)]
+    sizes = [length if i == axis else own for i, own in enumerate(input.dims)]
     return emit_slice(input, starts, sizes, (1,) * input.rank)
 
 
@@ -273,6 +278,25 @@ def select(input: Tensor, dim: int, index: int | Dim) -> Tensor:
     first = input.dims[axis] + index if isinstance(index, int) and index < 0 else index
     one = cut(input, axis, first, first + 1)
     return _reshaped(one, (*input.dims[:axis], *input.dims[axis + 1 :]))
+
+
+@op("torch.diagonal")
+def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+    """What is on the diagonal of the matrices of `dim1` and `dim2`, or `offset` places to the right of it, as a new
+    last dimension."""
+    ends = axis_of(input, dim1, "dim1"), axis_of(input, dim2, "dim2")
+    if ends[0] == ends[1]:
+        raise input.error(f"dim2: found {dim2} beside dim1 {dim1} for shape {input.shape}, expected another")
+    order = (*(axis for axis in range(input.rank) if axis not in ends), *ends)
+    x = input if order == tuple(range(input.rank)) else permute(input, order)
+    rows, columns = x.dims[-2:]
+    down, right = max(-offset, 0), max(offset, 0)
+    count = smallest(rows - down, columns - right)
+    if isinstance(count, int) and count < 1:
+        raise input.error(f"offset: found {offset}, expected it within {x.shape[-2:]}")
+    starts = [*(0,) * (x.rank - 2), columns * down + right]
+    steps = [*(1,) * (x.rank - 2), columns + 1]
+    return emit_slice(flatten(x, -2), starts, [*x.dims[:-2], count], steps)
 
 
 @op("torch.split")
@@ -411,6 +435,8 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
 @op("torch.nn.functional.channel_shuffle")
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     """Channels (g, C/g) are reordered to (C/g, g) (Zhang et al. 2018)."""
+    if input.rank < 2:
+        raise input.error(f"input: found shape {input.shape}, expected (N, C, …)")
     n, c, *rest = input.dims
     if groups < 1 or input.shape[1] % groups:
         raise input.error(f"groups: found {groups}, expected a divisor of {input.shape[1]} channels")

@@ -9,7 +9,7 @@ import numpy as np
 
 from wtsnet import trt as tensorrt
 from wtsnet.errors import NetworkError
-from wtsnet.network import indexing, pointwise, product, reduce, shape
+from wtsnet.network import indexing, pointwise, product, reduce, scattering, shape
 from wtsnet.network.checks import CLASSES, Mismatch, dtype_name, shown
 from wtsnet.network.dims import Dim
 
@@ -50,8 +50,8 @@ class Tensor:
         try:
             self.shape: tuple[_int, ...] = tuple(trt.shape)
         except (RuntimeError, ValueError):  # the layer can't have an output: `emit` gives TensorRT's reason
-            name = layer.name if layer is not None else trt.name
-            raise NetworkError(f"{name}: {tensorrt.log.last_error()}") from None
+            said = tensorrt.log.last_error()
+            raise (NetworkError(f"{trt.name}: {said}") if layer is None else net.error(said)) from None
         self.dtype = tensorrt.dtype_name(trt.dtype)
 
     @classmethod
@@ -106,7 +106,7 @@ class Tensor:
         returns itself."""
         if not isinstance(scope, CLASSES["Scope"]):
             raise self.error(f"named: found {shown(scope)}, expected a Scope")
-        self.net.record(scope.path, self)
+        scope.net.record(scope.path, self)
         return self
 
     def layer_output(self, index: _int) -> Tensor:
@@ -165,6 +165,7 @@ class Tensor:
     unsqueeze = shape.unsqueeze
     narrow = shape.narrow
     select = shape.select
+    diagonal = shape.diagonal
     split = shape.split
     chunk = shape.chunk
     unbind = shape.unbind
@@ -258,14 +259,22 @@ class Tensor:
     argsort = reduce.argsort
 
     matmul = product.matmul
+    mm = product.mm
     bmm = product.bmm
+    addmm = product.addmm
 
     index_select = indexing.index_select
     gather = indexing.gather
-    scatter = indexing.scatter
-    scatter_add = indexing.scatter_add
     tril = indexing.tril
     triu = indexing.triu
+
+    scatter = scattering.scatter
+    scatter_add = scattering.scatter_add
+    scatter_reduce = scattering.scatter_reduce
+    index_put = scattering.index_put
+    masked_scatter = scattering.masked_scatter
+    select_scatter = scattering.select_scatter
+    slice_scatter = scattering.slice_scatter
 
     # What differs from an op.
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from wtsnet.errors import nearest
 from wtsnet.network import reduce as _reduce
-from wtsnet.network.indexing import gather, index_select, one_hot, scatter, scatter_add, tril, triu
+from wtsnet.network.indexing import gather, index_select, one_hot, tril, triu
 from wtsnet.network.pointwise import (
     abs,
     acos,
@@ -77,7 +77,7 @@ from wtsnet.network.pointwise import (
     trunc,
     where,
 )
-from wtsnet.network.product import bmm, einsum, matmul, outer
+from wtsnet.network.product import addmm, bmm, einsum, matmul, mm, outer
 from wtsnet.network.reduce import (
     all,
     amax,
@@ -86,6 +86,7 @@ from wtsnet.network.reduce import (
     argmax,
     argmin,
     argsort,
+    cdist,
     cumsum,
     log_softmax,
     logsumexp,
@@ -93,6 +94,7 @@ from wtsnet.network.reduce import (
     mean,
     min,
     normalize,
+    pdist,
     prod,
     softmax,
     softmin,
@@ -102,11 +104,21 @@ from wtsnet.network.reduce import (
     topk,
     var,
 )
+from wtsnet.network.scattering import (
+    index_put,
+    masked_scatter,
+    scatter,
+    scatter_add,
+    scatter_reduce,
+    select_scatter,
+    slice_scatter,
+)
 from wtsnet.network.shape import (
     broadcast_to,
     cat,
     channel_shuffle,
     chunk,
+    diagonal,
     expand,
     flatten,
     flip,
@@ -170,7 +182,7 @@ from wtsnet.ops.create import (
     zeros_like,
 )
 from wtsnet.ops.fold import fold, unfold
-from wtsnet.ops.index import embedding
+from wtsnet.ops.index import embedding, embedding_bag
 from wtsnet.ops.linear import linear
 from wtsnet.ops.norm import batch_norm, group_norm, instance_norm, layer_norm, local_response_norm, rms_norm
 from wtsnet.ops.pad import pad
@@ -207,6 +219,7 @@ __all__ = [
     "adaptive_max_pool2d",
     "adaptive_max_pool3d",
     "add",
+    "addmm",
     "affine_grid",
     "all",
     "amax",
@@ -232,6 +245,7 @@ __all__ = [
     "bmm",
     "broadcast_to",
     "cat",
+    "cdist",
     "ceil",
     "celu",
     "channel_shuffle",
@@ -248,10 +262,12 @@ __all__ = [
     "cosh",
     "cumsum",
     "deform_conv2d",
+    "diagonal",
     "div",
     "einsum",
     "elu",
     "embedding",
+    "embedding_bag",
     "eq",
     "erf",
     "exp",
@@ -279,6 +295,7 @@ __all__ = [
     "hardswish",
     "hardtanh",
     "identity",
+    "index_put",
     "index_select",
     "instance_norm",
     "interpolate",
@@ -305,6 +322,7 @@ __all__ = [
     "lstm",
     "lt",
     "masked_fill",
+    "masked_scatter",
     "matmul",
     "max",
     "max_pool1d",
@@ -316,6 +334,7 @@ __all__ = [
     "min",
     "minimum",
     "mish",
+    "mm",
     "movedim",
     "mul",
     "multihead_attention",
@@ -329,6 +348,7 @@ __all__ = [
     "ones_like",
     "outer",
     "pad",
+    "pdist",
     "permute",
     "pixel_shuffle",
     "pixel_unshuffle",
@@ -352,13 +372,16 @@ __all__ = [
     "scaled_dot_product_attention",
     "scatter",
     "scatter_add",
+    "scatter_reduce",
     "select",
+    "select_scatter",
     "selu",
     "sigmoid",
     "sign",
     "silu",
     "sin",
     "sinh",
+    "slice_scatter",
     "softmax",
     "softmin",
     "softplus",

@@ -126,8 +126,8 @@ def conv_bn(
     if not s.net.fold_bn:
         conv = (conv1d, conv2d, conv3d)[spatial(input) - 1]
         return batch_norm(bn, conv(s, input, out_channels, kernel_size, stride, bias=bias, **rest), eps)
-    kernel = kernel_of(s, input, out_channels, kernel_size, groups)
-    scale, shift = affine_of_batch_norm(bn, kernel.shape[0], eps)
+    scale, shift = affine_of_batch_norm(bn, out_channels, eps)
+    kernel = kernel_of(s, input, len(scale), kernel_size, groups)
     offset = s.take("bias", kernel.shape[0]).astype(np.float64) if bias else 0.0
     folded = kernel * scale.reshape(-1, *(1,) * (kernel.ndim - 1))
     return convolution_as(bn, input, folded, offset * scale + shift, stride, **rest)

@@ -90,7 +90,7 @@ def fold(
     padding: int | Sequence[int] = 0,
     stride: int | Sequence[int] = 1,
 ) -> Tensor:
-    """The pictures (N, C, *output_size) in which every value is the sum of what the columns of `unfold` have of it.
+    """Pictures (N, C, *output_size) of the sums of what the columns of `unfold` hold for each of their pixels.
 
     Args:
         input: (N, C·kernel height·kernel width, windows).

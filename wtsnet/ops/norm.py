@@ -10,7 +10,7 @@ import numpy as np
 from wtsnet import trt as tensorrt
 from wtsnet.network import module, op
 from wtsnet.network.pointwise import sqrt
-from wtsnet.network.shape import reshape, to
+from wtsnet.network.shape import fixed_size, reshape, to
 from wtsnet.ops.windows import spatial
 
 if TYPE_CHECKING:
@@ -43,7 +43,13 @@ def batch_norm(s: Scope, input: Tensor, eps: float = 1e-5, *, affine: bool = Tru
 
     `affine` may stay True for a module without `weight` and `bias`: the weights tell.
     """
+    _check_rank(input)
     return scaled(input, *affine_of_batch_norm(s, input.shape[1], eps, affine))
+
+
+def _check_rank(x: Tensor) -> None:
+    if x.rank < 2:
+        raise x.error(f"input: found shape {x.shape}, expected (N, C, …)")
 
 
 @module
@@ -116,7 +122,8 @@ def group_norm(s: Scope, input: Tensor, num_groups: int, eps: float = 1e-5, *, a
     Releases differ in whether TensorRT's own group norm scales by group or by channel, so the groups become
     rows of a layer norm and the channels are scaled behind it.
     """
-    channels = input.shape[1]
+    _check_rank(input)
+    channels = fixed_size(input, 1)
     if num_groups < 1 or channels % num_groups:
         raise input.error(f"num_groups: found {num_groups}, expected a divisor of {channels} channels")
     rows = reshape(input, (input.dims[0], num_groups, -1))
@@ -168,9 +175,10 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
     """
     if size < 1:
         raise input.error(f"size: found {size}, expected at least 1")
+    _check_rank(input)
     squares = to(input, "float32")
     squares = squares * squares
-    channels = input.shape[1]
+    channels = fixed_size(input, 1)
     near = np.zeros((channels, channels))
     for out in range(channels):
         near[out, max(out - size // 2, 0) : out + (size - 1) // 2 + 1] = alpha / size

@@ -128,7 +128,7 @@ def avg_pool3d(
 
 
 @op("torch.nn.functional.adaptive_avg_pool1d")
-def adaptive_avg_pool1d(input: Tensor, output_size: int) -> Tensor:
+def adaptive_avg_pool1d(input: Tensor, output_size: int | Sequence[int]) -> Tensor:
     """The mean of windows that make this size; see `adaptive_avg_pool2d`."""
     spatial(input, 1)
     return _adaptive(input, output_size, mean)
@@ -153,7 +153,7 @@ def adaptive_avg_pool3d(input: Tensor, output_size: int | Sequence[int | None]) 
 
 
 @op("torch.nn.functional.adaptive_max_pool1d")
-def adaptive_max_pool1d(input: Tensor, output_size: int) -> Tensor:
+def adaptive_max_pool1d(input: Tensor, output_size: int | Sequence[int]) -> Tensor:
     """The maximum of windows that make this size, those of `adaptive_avg_pool2d`."""
     spatial(input, 1)
     return _adaptive(input, output_size, amax)

@@ -37,7 +37,7 @@ _MODES: dict[str, tuple[str, str, tuple[int, ...]]] = {
     "bicubic": ("CUBIC", "HALF_PIXEL", (2,)),
     "lanczos": ("", "", (2,)),
 }
-_LARGEST = 8192  # what is said of sizes that are known only at run time holds up to this one
+_LARGEST = 1 << 16  # what is said of sizes that are known only at run time holds up to this one
 
 
 class _Axis(NamedTuple):
@@ -162,9 +162,8 @@ def _grown(before: Dim, factor: float) -> Dim | None:
 @lru_cache(maxsize=256)
 def _ratio(factor: float) -> Fraction | None:
     """The fraction that gives the sizes that the factor gives."""
-    ratio = Fraction(factor).limit_denominator(1 << 20)
-    sizes = range(1, _LARGEST + 1)
-    same = all(int(n * factor) == n * ratio.numerator // ratio.denominator for n in sizes)
+    ratio, sizes = Fraction(factor).limit_denominator(1 << 20), np.arange(1, _LARGEST + 1)
+    same = np.array_equal(np.floor(sizes * factor), sizes * ratio.numerator // ratio.denominator)
     return ratio if same else None
 
 
@@ -214,14 +213,14 @@ def _right_size(axis: _Axis) -> bool:
     float32."""
     if axis.factor is None:
         return True
-    sizes = (axis.before,) if isinstance(axis.before, int) else tuple(range(1, _LARGEST + 1))
-    return _right_sizes(axis.factor, sizes)
+    return _right_sizes(axis.factor, axis.before if isinstance(axis.before, int) else None)
 
 
 @lru_cache(maxsize=256)
-def _right_sizes(factor: float, sizes: tuple[int, ...]) -> bool:
-    before, short = np.array(sizes), np.float32(factor)
-    after = np.floor(before * factor)
+def _right_sizes(factor: float, size: int | None) -> bool:
+    """The same of one size, or of all."""
+    before = np.arange(1, min(_LARGEST, int(2**24 / factor)) + 1) if size is None else np.array([size])
+    after, short = np.floor(before * factor), np.float32(factor)
     found = np.floor(before * np.float64(short)), np.floor(before.astype(np.float32) * short)
     return all(np.array_equal(after, one) for one in found)
 
@@ -301,7 +300,7 @@ def _means(x: Tensor, axes: Sequence[_Axis]) -> Tensor:
 def _repeats(axis: _Axis) -> bool:
     """Whether every pixel of the output is one of the input, which the layer is bound to find."""
     if isinstance(axis.before, int) and isinstance(axis.after, int):
-        return axis.after % axis.before == 0 and _steady(axis.before, axis.after, None, False)
+        return axis.after % axis.before == 0 and _steady(axis.before, axis.after, axis.factor, False)
     return axis.factor is not None and axis.factor >= 1 and _steady(_LARGEST, _LARGEST, axis.factor, False)
 
 

@@ -38,8 +38,10 @@ def deform_conv2d(
     groups: int = 1,
     bias: bool = True,
 ) -> Tensor:
-    """A convolution that takes its values from beside the kernel's own places (Dai et al. 2017), each times a mask
-    where there is one (Zhu et al. 2018). First comes what the module is called with, then by name what it is made with.
+    """A convolution that takes its values from beside the kernel's own places (Dai et al. 2017).
+
+    Where there is a mask, each value is multiplied by it (Zhu et al. 2018). First comes what the module is called with,
+    then, by name and in its order, what it is made with.
 
     Args:
         input: (N, C, H, W).

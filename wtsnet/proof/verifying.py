@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 # How far a network may be from PyTorch's float32, relative to the largest value, where nothing else is said.
 TOLERANCES = {"fp32": 1e-5, "fp16": 1e-2, "bf16": 5e-2}
 
-_CALL = re.compile(r"(?P<path>.*?)(?:#(?P<call>\d+))?")
+_CALL = re.compile(r"(?P<path>.*?)(?:#(?P<call>\d+))?(?P<items>(?:\[\d+\])*)")
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def _wanted(net: Network, keys: list[str], golden: Any, outputs_too: bool) -> di
     for key in keys:
         if key.startswith("module/"):
             match = _CALL.fullmatch(key.removeprefix("module/"))
-            calls = net.modules.get(match["path"], []) if match else []
+            calls = net.modules.get(match["path"] + match["items"], []) if match else []
             index = int(match["call"] or 1) - 1 if match else 0
             if index < len(calls):
                 wanted.setdefault(calls[index].name, []).append(key)

@@ -106,8 +106,13 @@ def read_weights(value: Any, shape: Sequence[int] | None = None) -> torch.Tensor
 
 
 def _of_array(array: NDArray[Any], shape: Sequence[int] | None) -> torch.Tensor:
-    """An array of a dtype that torch knows and numpy lacks."""
-    flat = torch.from_numpy(array.reshape(-1).view(np.uint8)).view(TORCH_DTYPES[array.dtype.name])
+    """An array of a dtype that numpy lacks."""
+    name = array.dtype.name
+    if name in PACKED:  # torch lacks it too
+        flat = torch.from_numpy(array.reshape(-1).astype(np.float32)).to(TORCH_DTYPES[name])
+    else:
+        bits = array.reshape(-1).view(np.uint8)
+        flat = torch.from_numpy(bits if bits.flags.writeable else bits.copy()).view(TORCH_DTYPES[name])
     return flat if shape is None else flat.reshape(tuple(shape))
 
 

@@ -19,6 +19,7 @@ from wtsnet.ops import (
     pixel_shuffle,
     pixel_unshuffle,
     prelu,
+    softmax,
 )
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def _row(name: str, op: Callable[..., Tensor]) -> None:
         return op(x, *(arg for arg in args if not isinstance(arg, bool)))
 
 
-for _name, _op in ACTIVATIONS.items():
+for _name, _op in {**ACTIVATIONS, "Softmax": softmax}.items():
     if _op not in (gelu, prelu):
         _row(_name, _op)
 _row("PixelShuffle", pixel_shuffle)
