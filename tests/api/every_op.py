@@ -8,37 +8,72 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 import wtsnet
 from tests import small
-from tests.ops.catalogue import EXAMPLES, Example
-from tests.ops.support import build, weights_of
-from wtsnet import Network, ReferenceRunner, Scope, Tensor, ops
-from wtsnet.network.weights import Weights
+from tests.ops.catalogue import EXAMPLES
+from tests.ops.support import applied, as_torch, close, flat
+from wtsnet import Network, ReferenceRunner, Tensor, ops
+from wtsnet import trt as tensorrt
+from wtsnet.network import Weights
 
-# Arguments under which an op of the catalogue calls something else of TensorRT's.
-MORE: dict[str, Callable[[Scope, Tensor], Tensor]] = {
-    "pad reflect": lambda s, x: ops.pad(s, x, (1, 1, 1, 1), "reflect"),
-    "pad replicate": lambda s, x: ops.pad(s, x, (1, 1), "replicate"),
-    "pad circular": lambda s, x: ops.pad(s, x, (1, 1), "circular"),
-    "upsample bilinear": lambda s, x: ops.upsample(s, x, 1.5, mode="bilinear"),
-    "upsample corners": lambda s, x: ops.upsample(s, x, size=(5, 7), mode="bilinear", align_corners=True),
-    "upsample bicubic": lambda s, x: ops.upsample(s, x, 2, mode="bicubic"),
-    "upsample exact": lambda s, x: ops.upsample(s, x, 2, mode="nearest-exact"),
-    "avg_pool ceil": lambda s, x: ops.avg_pool(s, x, 3, 2, 1, ceil_mode=True),
-    "avg_pool no padding": lambda s, x: ops.avg_pool(s, x, 3, 2, 1, count_include_pad=False),
-    "max_pool 3d": lambda s, x: ops.max_pool(s, ops.unsqueeze(s / "up", x, 1), 2),
-    "adaptive uneven": lambda s, x: ops.adaptive_avg_pool(s, x, (3, 5)),
-    "topk smallest": lambda s, x: ops.topk(s, x, 2, 3, largest=False)[0],
-    "gelu tanh": lambda s, x: ops.gelu(s, x, "tanh"),
-    "matmul transposed": lambda s, x: ops.matmul(s, x, x, transpose_b=True),
-    "cut": lambda s, x: ops.cut(s, x, 0, -1),
-    "dims": lambda s, x: ops.reshape(s, x, (x.dims[0] * 3, 2, (x.dims[0] + 64 - x.dims[0]) // 1)),
-    "expand": lambda s, x: ops.expand(s, ops.cut(s / "row", x, 1, 0, 1), (-1, x.dims[0], -1, -1)),
-    "half": lambda s, x: s.cast(s.cast(x, "float16"), "float32"),
-    "bfloat16": lambda s, x: s.cast(s.cast(x, "bfloat16"), "float32"),
-    "operators": lambda s, x: -(1.0 - x) / 2.0 + 3.0 * x,
+# Arguments under which an op of the catalogue calls something else of TensorRT's. The inputs are x, (N, 6, 8, 8) with N
+# dynamic, and y, (1, 6, H, W) with H and W dynamic.
+MORE: dict[str, Callable[..., Any]] = {
+    "arange of floats": lambda s, x, y: ops.arange(s, 0.0, 2.0, 0.5),
+    "arange to a size": lambda s, x, y: ops.arange(s, 1, y.dims[3], 2, dtype="float32"),
+    "attention, causal": lambda s, x, y: ops.scaled_dot_product_attention(x, x, x, is_causal=True),
+    "attention, masked": lambda s, x, y: ops.scaled_dot_product_attention(x, x, x, attn_mask=x > 0.0),
+    "attention, module": lambda s, x, y: ops.multihead_attention(s, *(x.flatten(2),) * 3, 4, is_causal=True),
+    "avg_pool2d, ceil": lambda s, x, y: ops.avg_pool2d(x, 3, 2, 1, ceil_mode=True),
+    "avg_pool2d, no padding": lambda s, x, y: ops.avg_pool2d(x, 3, 2, 1, count_include_pad=False),
+    "batch_norm of rows": lambda s, x, y: ops.batch_norm(s, x.mean((2, 3))),
+    "bfloat16": lambda s, x, y: x.bfloat16().float(),
+    "conv2d, circular": lambda s, x, y: ops.conv2d(s, y, 4, 3, padding=1, padding_mode="circular"),
+    "conv2d, same": lambda s, x, y: ops.conv2d(s, y, 6, (3, 2), padding="same", groups=3, bias=False),
+    "conv_bn, not folded": lambda s, x, y: ops.conv_bn(s / "conv", s / "bn", x, 4, 3),
+    "conv_transpose2d, more": lambda s, x, y: ops.conv_transpose2d(s, y, 4, 3, 2, padding=1, output_padding=1),
+    "cumsum of integers": lambda s, x, y: x.round().int().cumsum(2),
+    "cumsum of the last": lambda s, x, y: x.half().cumsum(-1).float(),
+    "dims": lambda s, x, y: x.reshape(x.dims[0] * 3, 2, (x.dims[0] + 64 - x.dims[0]) // 1),
+    "expand": lambda s, x, y: x[:, :1].expand(-1, x.dims[0], -1, -1),
+    "fold of what overlaps": lambda s, x, y: ops.fold(x.flatten(2), (9, 8), (2, 1)),
+    "gelu, tanh": lambda s, x, y: ops.gelu(x, approximate="tanh"),
+    "grid_sample, bicubic": lambda s, x, y: ops.grid_sample(x, grid(x), "bicubic", "reflection", align_corners=True),
+    "grid_sample, nearest": lambda s, x, y: ops.grid_sample(x, grid(x), "nearest", "border"),
+    "group_norm": lambda s, x, y: ops.group_norm(s, y, 3),
+    "half": lambda s, x, y: x.half().float(),
+    "index, of dims": lambda s, x, y: (y[..., : y.dims[3] // 2], y[..., y.dims[2] - 1, :], x[-1]),
+    "index, several": lambda s, x, y: x[:, x[0, 0, 0].argsort() % 6, :, x[0, 0, 1].argsort()],
+    "index, steps": lambda s, x, y: (x[1::2, :, ::3, -1:], y[..., ::2, 1::3]),
+    "interpolate, area": lambda s, x, y: ops.interpolate(x, (3, 5), mode="area"),
+    "interpolate, bicubic": lambda s, x, y: ops.interpolate(x, scale_factor=2, mode="bicubic"),
+    "interpolate, bilinear": lambda s, x, y: ops.interpolate(x, scale_factor=1.5, mode="bilinear"),
+    "interpolate, corners": lambda s, x, y: ops.interpolate(x, (5, 7), mode="bilinear", align_corners=True),
+    "interpolate, exact": lambda s, x, y: ops.interpolate(x, scale_factor=2, mode="nearest-exact"),
+    "interpolate, fixed": lambda s, x, y: ops.interpolate(y[..., :4, :4], (8, 8)),
+    "interpolate, smooth": lambda s, x, y: ops.interpolate(x, (5, 7), mode="bilinear", antialias=True),
+    "interpolate, to a size": lambda s, x, y: ops.interpolate(x[:1], y.dims[2:]),
+    "layer_norm of several": lambda s, x, y: ops.layer_norm(s, x, (6, 8, 8)),
+    "linear": lambda s, x, y: ops.linear(s, x.half(), 5, bias=False).float(),
+    "lstm, states": lambda s, x, y: ops.lstm(s, x[0], 4, hx=(y[:, 0, :8, :4], y[:, 1, :8, :4]))[0],
+    "matmul, turned": lambda s, x, y: ops.matmul(x, x, transpose_b=True),
+    "max_pool2d, ceil": lambda s, x, y: ops.max_pool2d(y, 3, 2, ceil_mode=True),
+    "max_pool2d, dilated": lambda s, x, y: ops.max_pool2d(x, 3, 1, dilation=2),
+    "max_pool3d": lambda s, x, y: ops.max_pool3d(x.unsqueeze(1), 2),
+    "operators": lambda s, x, y: -(1.0 - x) / 2.0 + 3.0 * x // 0.5 - x % 0.3 - 2 % (x + 9.0) + 2.0**x + x**2.0,
+    "pad, circular": lambda s, x, y: ops.pad(x, (1, 1), "circular"),
+    "pad, of dims": lambda s, x, y: ops.pad(y, (0, y.dims[2], 1, 0), value=0.5),
+    "pad, reflect": lambda s, x, y: ops.pad(x, (1, 1, 1, 1), "reflect"),
+    "pad, replicate": lambda s, x, y: ops.pad(x, (1, 1), "replicate"),
+    "rows": lambda s, x, y: (ops.softmax(x[0, 0, 0], 0), *x[0, 0, 0].sort(), x[0, 0, 0].argmax(), x[0, 0, 0].flip(0)),
+    "put": lambda s, x, y: ops.index_put(x, (None, x[0, 0, 0].argsort() % 6), 1.5),
+    "scatter of a number": lambda s, x, y: ops.scatter(x, 1, x.argsort(1), 0.0),
+    "sizes of both": lambda s, x, y: (x * x.dims[0] + y[..., :1, :1], y.numel() - y.mean(), x.sum(0) / x.dims[0]),
+    "topk, smallest": lambda s, x, y: ops.topk(x, 2, 3, largest=False)[0],
+    "truths": lambda s, x, y: ((x > 0.0) & ~(x < 1.0) | (x == 0.0) ^ (x != 0.5)).any(1, keepdim=True),
 }
 # One of each kind of block.
 MODELS = [
@@ -52,6 +87,11 @@ MODELS = [
     "yolo26n",
     "segformer-b0",
 ]
+
+
+def grid(x: Tensor) -> Tensor:
+    """Places for `grid_sample`, some of them outside."""
+    return x[:, :2].permute(0, 2, 3, 1)
 
 
 class Invented(Weights):
@@ -71,48 +111,67 @@ class Invented(Weights):
         return self._random.uniform(low, high, sizes).astype(np.float32)
 
 
-def network() -> tuple[Network, list[tuple[str, Example]]]:
-    """All examples of the catalogue side by side, each in a scope of its own, on inputs that they share."""
-    examples = list(EXAMPLES.items())
-    weights = {
-        f"{name}.{key}": value
-        for name, example in examples
-        for key, value in {**example.weights, **(weights_of(example.twin, None) or {})}.items()
-    }
+def watched() -> set[str]:
+    """What is called of TensorRT from now on by `emit` and `enum`, as "INetworkDefinition.add_unary",
+    "add_slice().mode" and "UnaryOperation.EXP"."""
+    seen: set[str] = set()
+    emit, enum = Network.emit, tensorrt.enum
+
+    def seen_emit(net: Network, method: str, *args: Any, **given: Any) -> Tensor:
+        seen.add(f"INetworkDefinition.{method}")
+        seen.update(f"{method}().{name}" for name in given if name not in ("label", "inputs"))
+        return emit(net, method, *args, **given)
+
+    def seen_enum(kind: str, member: str) -> Any:
+        seen.add(f"{kind}.{member}")
+        return enum(kind, member)
+
+    Network.emit = seen_emit  # type: ignore[method-assign]
+    tensorrt.enum = seen_enum
+    return seen
+
+
+def run_examples() -> int:
+    """Execute all examples of the catalogue side by side, each in a module of its own, on inputs that they share, and
+    compare each with its twin; gives how many there are."""
+    weights = {f"{name}.{key}": value for name, one in EXAMPLES.items() for key, value in one.all_weights().items()}
     net = Network(weights)
     inputs: dict[Any, Tensor] = {}
-    for name, example in examples:
+    given: dict[str, torch.Tensor] = {}
+    made: dict[str, list[str]] = {}
+    twins: dict[str, list[torch.Tensor]] = {}
+    for name, example in EXAMPLES.items():
         keys = list(zip(example.specs(), example.kinds, strict=False))
-        for spec, kind in keys:
-            if (spec, kind) not in inputs:
-                inputs[spec, kind] = net.input(f"x{len(inputs)}", *spec)
-        made = example.op(net.root / name, *(inputs[key] for key in keys))
-        for i, y in enumerate(made if isinstance(made, list | tuple) else [made]):
+        for key, value in zip(keys, example.inputs(2), strict=True):
+            if key not in inputs:
+                inputs[key] = net.input(f"x{len(inputs)}", *key[0])
+                given[inputs[key].name] = value
+        outputs = flat(applied(net.root / name, example.op, *(inputs[key] for key in keys)))
+        for i, y in enumerate(outputs):
             net.output(f"{name}:{i}", y)
-    return net, examples
+        made[name] = [f"{name}:{i}" for i in range(len(outputs))]
+        with torch.inference_mode():
+            twins[name] = flat(example.twin(*(given[inputs[key].name] for key in keys)))
+    found = ReferenceRunner(net.trt).run(given)
+    for name, results in made.items():
+        for result, twin in zip(results, twins[name], strict=True):
+            close(as_torch(found[result]), twin)
+    return len(made)
 
 
-def run_ops() -> int:
-    """Build all ops and execute them; gives how many there are."""
-    net, examples = network()
-    given: dict[str, Any] = {}
-    names = iter(net.profile)
-    seen = set()
-    for _, example in examples:
-        for key, value in zip(zip(example.specs(), example.kinds, strict=False), example.inputs(2), strict=False):
-            if key not in seen:
-                seen.add(key)
-                given[next(names)] = value
-    outputs = ReferenceRunner(net.trt).run(given)
-    assert {name.rpartition(":")[0] for name in outputs} == set(EXAMPLES)
-    build(net)
-    more = Network({})
-    x = more.input("x", ((1, 2, 3), 6, 8, 8))
+def run_more() -> int:
+    """Execute all of `MORE`; gives how many there are."""
+    net = Network(Invented(), fold_bn=False)
+    x, y = net.input("x", ((1, 2, 3), 6, 8, 8)), net.input("y", (1, 6, (4, 9, 9), (4, 7, 9)))
     for name, op in MORE.items():
-        more.output(name, op(more.root / name.replace(" ", "_"), x))
-    ReferenceRunner(more.trt).run({"x": np.ones((2, 6, 8, 8), np.float32)})
-    build(more)
-    return len(EXAMPLES) + len(MORE)
+        for i, made in enumerate(flat(op(net.root / name, x, y))):
+            net.output(f"{name}:{i}", made)
+    random = np.random.default_rng(0)
+    given = {"x": random.normal(size=(2, 6, 8, 8)), "y": random.normal(size=(1, 6, 9, 7))}
+    found = ReferenceRunner(net.trt).run({name: value.astype(np.float32) for name, value in given.items()})
+    assert {name.rpartition(":")[0] for name in found} == set(MORE)
+    assert all(np.isfinite(value.astype(np.float32)).all() for value in found.values())
+    return len(MORE)
 
 
 def run_models(folder: Path) -> int:
@@ -152,12 +211,13 @@ def run_engine(folder: Path) -> int:
 
 def main() -> dict[str, Any]:
     """Everything; gives what was done."""
-    from wtsnet import trt
-
+    seen = watched()
     with tempfile.TemporaryDirectory() as folder:
         return {
-            "tensorrt": f"{trt.flavour()}-{trt.version()}",
-            "ops": run_ops(),
+            "tensorrt": f"{tensorrt.flavour()}-{tensorrt.version()}",
+            "ops": run_examples(),
+            "more": run_more(),
+            "called": sorted(seen),
             "models": run_models(Path(folder)),
             "progress": run_engine(Path(folder)),
         }

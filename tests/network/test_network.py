@@ -187,7 +187,9 @@ def test_tensors_of_another_network() -> None:
 def test_a_layer_without_output() -> None:
     net = Network({})
     condition = net.root.constant(np.array(True), "bool")
-    with pytest.raises(NetworkError, match="^a: add_assertion: the layer has no output; add it to `scope.trt` itself$"):
+    with pytest.raises(
+        NetworkError, match=r"^a: add_assertion: the layer has no output; add it to `scope.trt` itself$"
+    ):
         (net.root / "a").emit("add_assertion", condition, "never")
 
 
@@ -275,9 +277,9 @@ def test_integers_take_no_fractions() -> None:
 @pytest.mark.parametrize("count", [4, 5])
 @pytest.mark.parametrize("dtype", ["int4", "float4_e2m1fn", "float8_e4m3fn", "bfloat16", "bool", "int8", "int64"])
 def test_constants_are_what_tensorrt_reads(dtype: str, count: int) -> None:
-    """As they were given, and read from the memory that TensorRT was given: values of four bits are two a byte there."""
-    values: list[float] = [0, -8, 7, 3, -1][:count] if dtype == "int4" else [0, 1, 2, 3, 6][:count]
-    values = [value > 0 for value in values] if dtype == "bool" else values
+    """As they were given, and read from the memory that TensorRT was given, where four bits are half a byte."""
+    values = np.array([0, -8, 7, 3, -1] if dtype == "int4" else [0, 1, 2, 3, 6])[:count]
+    values = values > 0 if dtype == "bool" else values
     net = Network({})
     net.output("y", net.constant(values, dtype))
     for _ in range(2):

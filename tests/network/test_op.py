@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from wtsnet import ops
 from wtsnet.errors import NetworkError, WtsnetError
 from wtsnet.network import OPS, Dim, Network, Scope, Tensor, module, op
-from wtsnet.ops import conv2d, einsum, linear, logical_not, meshgrid, relu, sigmoid, softmax, softmin, zeros
+from wtsnet.ops import conv2d, logical_not, relu, sigmoid, softmax, softmin, zeros
 
 SHAPE = (1, 2, 4, 4)
 WEIGHTS = {"weight": np.ones((2, 2, 1, 1)), "bias": np.zeros(2)}
@@ -329,7 +330,7 @@ def test_named_inside_a_module_that_gives_no_tensor() -> None:
 
 def test_named_wants_a_scope_of_its_own_network() -> None:
     net, x = with_input()
-    with pytest.raises(NetworkError, match="^network: named: found 'a', expected a Scope$"):
+    with pytest.raises(NetworkError, match=r"^network: named: found 'a', expected a Scope$"):
         x.named("a")  # type: ignore[arg-type]
     other, _ = with_input()
     with pytest.raises(NetworkError, match=r"^a: Tensor\('x', .*\) is a tensor of another network$"):
@@ -389,6 +390,8 @@ def test_the_place_is_that_of_the_module_again_behind_one_in_it() -> None:
 
 
 # Arguments and errors.
+
+UNTYPED: Any = ops  # what is wrong here a type checker sees too
 
 
 def test_a_module_wants_its_scope_first() -> None:
@@ -451,27 +454,42 @@ def test_errors_name_the_op_that_was_called_and_not_the_one_that_it_calls(ops_of
     assert names(net) == ["softmax"]
 
 
+def test_all_by_name() -> None:
+    net, x = with_input("a")
+    conv2d(kernel_size=1, input=x, out_channels=2, s=net.root / "a")
+    assert noted(net) == {"a": ["a"]}
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda s, x: softmax(x), "softmax: dim: missing; it is softmax(input, dim, *, dtype=None)"),
-        (lambda s, x: softmax(x, "1"), "softmax: dim: found '1', expected an integer"),
-        (lambda s, x: softmax(x, 1, 2), "softmax: found 3 arguments by position, expected at most 2; by name: dtype"),
+        (lambda s, x: UNTYPED.softmax(x), "softmax: dim: missing; it is softmax(input, dim, *, dtype=None)"),
+        (lambda s, x: UNTYPED.softmax(x, "1"), "softmax: dim: found '1', expected an integer"),
         (
-            lambda s, x: softmax(x, 1, dtyp="float16"),
+            lambda s, x: UNTYPED.softmax(x, 1, 2),
+            "softmax: found 3 arguments by position, expected at most 2; by name: dtype",
+        ),
+        (
+            lambda s, x: UNTYPED.softmax(x, 1, dtyp="float16"),
             "softmax: unknown argument 'dtyp'; did you mean 'dtype'?; it is softmax(input, dim, *, dtype=None)",
         ),
-        (lambda s, x: softmax(x, 1, dim=1), "softmax: dim: found twice, by position and by name"),
-        (lambda s, x: softmax(x, 1, dtype="flaot16"), "softmax: dtype: found 'flaot16', expected a dtype such as"),
+        (lambda s, x: UNTYPED.softmax(x, 1, dim=1), "softmax: dim: found twice, by position and by name"),
         (
-            lambda s, x: linear(x, 3),
+            lambda s, x: UNTYPED.softmax(x, 1, dtype="flaot16"),
+            "softmax: dtype: found 'flaot16', expected a dtype such as",
+        ),
+        (
+            lambda s, x: UNTYPED.linear(x, 3),
             "linear: found Tensor('x', (1, 2, 4, 4), float32) first, expected a scope: linear(s / \"",
         ),
-        (lambda s, x: linear(s, x), "a: linear: out_features: missing; it is linear(s, input, out_features"),
-        (lambda s, x: relu(s, x), "relu: found a scope first, expected none: relu(input) has no weights"),
-        (lambda s, x: einsum("ij", x, 3), "einsum: operands: found 3, expected a Tensor"),
-        (lambda s, x: meshgrid(x, None), "meshgrid: tensors: found None, expected a Tensor"),
-        (lambda s, x: einsum("ij"), "einsum: found no tensor, expected at least one: a tensor knows its network"),
+        (lambda s, x: UNTYPED.linear(s, x), "a: linear: out_features: missing; it is linear(s, input, out_features"),
+        (lambda s, x: UNTYPED.relu(s, x), "relu: found a scope first, expected none: relu(input) has no weights"),
+        (lambda s, x: UNTYPED.einsum("ij", x, 3), "einsum: operands: found 3, expected a Tensor"),
+        (lambda s, x: UNTYPED.meshgrid(x, None), "meshgrid: tensors: found None, expected a Tensor"),
+        (
+            lambda s, x: UNTYPED.einsum("ij"),
+            "einsum: found no tensor, expected at least one: a tensor knows its network",
+        ),
     ],
 )
 def test_calls_that_are_refused(call: Any, message: str) -> None:
@@ -538,5 +556,5 @@ def test_a_file_may_evaluate_its_annotations(ops_of_ones_own: None) -> None:
     net, x = with_input()
     made["mine"](net.root / "a", x, (1, x.dims[0]), x=2.0)
     assert noted(net) == {"a": ["a"]}
-    with pytest.raises(NetworkError, match="^a: mine: sizes: found 'x', expected integers, Dims or None$"):
+    with pytest.raises(NetworkError, match=r"^a: mine: sizes: found 'x', expected integers, Dims or None$"):
         made["mine"](net.root / "a", x, "x")

@@ -225,3 +225,13 @@ def test_every_error_is_one_line() -> None:
         with pytest.raises(WtsnetError) as caught:
             Weights(mapping).take("a", (1,))
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_what_begins_with_a_name(prefix: str) -> None:
+    """Also where torch.nn.DataParallel has put its own in front of all names."""
+    store = Weights({f"{prefix}{name}": SIX for name in ("a.weight", "a.b.weight", "ab")})
+    assert [store.has_under(start) for start in ("", "a.", "a.b.", "a", "ab")] == [True] * 5
+    assert [store.has_under(start) for start in ("b.", "a.weight.", "module.", "ab.")] == [False] * 4
+    assert store.unused() == ["a.weight", "a.b.weight", "ab"]
+    assert not Weights({}).has_under("")

@@ -10,9 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tests.ops.support import OWN, Size, Spec, weights_of
+from tests.ops.support import OWN, PATH, Size, Spec, weights_of
 from tests.ops.twins_vision import DeformConv2d, roi_align
 from wtsnet import ops
+from wtsnet.network import Network, Tensor
 
 N = (1, 2, 3)
 IMAGE: tuple[Size, ...] = (N, 6, 8, 8)
@@ -62,6 +63,11 @@ class Example:
                 x = {"float": x, "positive": x.abs() + 0.5, "unit": torch.tanh(x) * 0.9}[kind]
                 made.append(x.to(dtype))
         return made
+
+    def network(self) -> tuple[Network, list[Tensor]]:
+        """A network with the example's inputs, and these; the weights are those of a module at `a.b`."""
+        net = Network({f"{PATH}.{key}": value for key, value in self.all_weights().items()})
+        return net, [net.input(f"x{i}", shape, dtype) for i, (shape, dtype) in enumerate(self.specs())]
 
     def all_weights(self) -> dict[str, torch.Tensor]:
         """The module's, by names such as `weight`."""
@@ -199,8 +205,14 @@ EXAMPLES: dict[str, Example] = {
     ),
     "zeros_like": _same("zeros_like", torch.zeros_like),
     # fold
-    "fold": _same("fold", F.fold, (6, 7), (2, 3), 1, 1, 2, sizes=((N, 12, 16),)),
-    "unfold": _same("unfold", F.unfold, (2, 3), 1, 1, 2),
+    "fold": Example(
+        lambda x: ops.fold(x, (6, 7), (2, 3), padding=1, stride=2),
+        lambda x: F.fold(x, (6, 7), (2, 3), padding=1, stride=2),
+        ((N, 12, 16),),
+    ),
+    "unfold": Example(
+        lambda x: ops.unfold(x, (2, 3), padding=1, stride=2), lambda x: F.unfold(x, (2, 3), padding=1, stride=2)
+    ),
     # index
     "embedding": _module("embedding", nn.Embedding(9, 5), 9, 5, sizes=((N, 4),), kinds=(9,), halves=False),
     # indexing
@@ -364,7 +376,7 @@ EXAMPLES: dict[str, Example] = {
     # sample
     "affine_grid": Example(
         lambda x: ops.affine_grid(x, (x.dims[0], 3, 4, 5)),
-        lambda x: F.affine_grid(x, (len(x), 3, 4, 5), align_corners=False),
+        lambda x: F.affine_grid(x, [len(x), 3, 4, 5], align_corners=False),
         ((N, 2, 3),),
     ),
     "grid_sample": Example(

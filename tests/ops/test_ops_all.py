@@ -11,7 +11,7 @@ import torch
 from tests.ops.catalogue import EXAMPLES, Example
 from tests.ops.support import OWN, PATH, OneOp, applied, build, close, compare, dead_layers, flat, layers, producer
 from wtsnet import ops
-from wtsnet.network import OPS, Network, Scope, Tensor, module
+from wtsnet.network import OPS, Network, Scope, module
 
 NAMES = sorted(EXAMPLES)
 WITH_WEIGHTS = [name for name in NAMES if OPS[name].weights or name == "conv_bn"]
@@ -36,12 +36,6 @@ LABELS = {
 def made(example: Example, dtype: str = "float32", **options: Any) -> OneOp:
     weights = example.all_weights()
     return OneOp(example.op, *example.specs(dtype), weights=weights, named=example.named, **options)
-
-
-def network(example: Example) -> tuple[Network, list[Tensor]]:
-    """A network with the example's inputs, and these."""
-    net = Network({f"{PATH}.{key}": value for key, value in example.all_weights().items()})
-    return net, [net.input(f"x{i}", shape, dtype) for i, (shape, dtype) in enumerate(example.specs())]
 
 
 def test_every_op_has_an_example() -> None:
@@ -96,7 +90,7 @@ def test_tables_take_the_networks_precision(precision: str, dtype: str) -> None:
 def test_an_op_with_weights_is_its_module(name: str) -> None:
     """Called twice: each time the layer that makes its output bears the module's name, and the output is noted."""
     example = EXAMPLES[name]
-    net, given = network(example)
+    net, given = example.network()
     s = net.root / "a" / "b"
     first, second = (flat(example.op(s, *given)) for _ in range(2))
     path = PATH if PATH in net.modules else f"{PATH}[0]"
@@ -111,7 +105,7 @@ def test_an_op_with_weights_is_its_module(name: str) -> None:
 def test_an_op_without_weights_is_named_after_the_module_it_is_in(name: str) -> None:
     """What it gives is no module's output, and its layers are the module's and called as ops are."""
     example = EXAMPLES[name]
-    net, given = network(example)
+    net, given = example.network()
 
     @module
     def around(s: Scope) -> None:
@@ -132,7 +126,7 @@ def test_identity_adds_no_layer() -> None:
 
 
 def test_dead_layers_are_found() -> None:
-    net, (x,) = network(EXAMPLES["relu"])
+    net, (x,) = EXAMPLES["relu"].network()
     y = ops.relu(x)
     assert dead_layers(net) == ["relu"]
     net.output("y", y)

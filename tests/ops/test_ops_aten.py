@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tests.ops.support import OneOp, bools, build, check, check_sizes, compare, integers, kinds, values
+from tests.ops.support import OneOp, Size, bools, build, check, check_sizes, compare, integers, kinds, values
 from wtsnet import ops
 from wtsnet.errors import NetworkError
 from wtsnet.network import OPS, Tensor
@@ -241,9 +241,18 @@ def test_cdist_of_what_is_nearly_the_same() -> None:
 
 
 def test_cdist_in_half_precision_overflows_no_more_than_it_must() -> None:
-    """The squares are of float32."""
+    """Differences and squares are of float32."""
     a, b = torch.full((1, 8), 300.0), torch.zeros(1, 8)
     check(ops.cdist, lambda a, b: torch.cdist(a.float(), b.float()).half(), a.half(), b.half(), tol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_cdist_in_half_precision_is_rounded_once(dtype: torch.dtype) -> None:
+    def twin(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        exact: torch.Tensor = torch.linalg.vector_norm(a.float()[:, None] - b.float()[None], dim=-1)
+        return exact.to(dtype)
+
+    check(ops.cdist, twin, values(30, 8).to(dtype), values(40, 8, seed=1).to(dtype), tol=0)
 
 
 def test_cdist_of_dynamic_sizes() -> None:
@@ -301,22 +310,23 @@ def test_getitem_with_several_tensors(first: Any, second: Any, index: Any, dtype
 def test_getitem_with_a_tensor_of_each_dtype() -> None:
     i, j = integers(3, below=6), integers(3, below=6, seed=1)
     check(lambda x, i, j: x[i, j], lambda x, i, j: x[i, j], X, i, j.long(), tol=0)
+    check(lambda x, i, j: x[i, j], lambda x, i, j: x[i, j], X, i.long(), j, tol=0)
 
 
 def test_getitem_with_several_tensors_of_dynamic_sizes() -> None:
     n = (1, 2, 4)
-    for op, sizes in (
-        (lambda x, i, j: x[:, i, j], (n, n)),
-        (lambda x, i, j: x[:, i, j], (3, n)),
-        (lambda x, i, j: x[i, :, j], (n, 1)),
-        (lambda x, i, j: x[:, None, i[:, None], j], (n, 3)),
-    ):
-        specs: list[Any] = [((n, 6, (5, 6, 7)), "float32"), ((sizes[0],), "int32"), ((sizes[1],), "int32")]
-        one = OneOp(op, *specs)
+    # What picks, the sizes of both indices, and what these are in the first run and the second.
+    cases: list[tuple[Any, tuple[Size, Size], list[tuple[int, int]]]] = [
+        (lambda x, i, j: x[:, i, j], (n, n), [(3, 3), (1, 1)]),
+        (lambda x, i, j: x[:, i, j], (3, n), [(3, 3), (3, 3)]),
+        (lambda x, i, j: x[i, :, j], (n, 1), [(4, 1), (1, 1)]),
+        (lambda x, i, j: x[:, None, i[:, None], j], (n, 3), [(4, 3), (1, 3)]),
+    ]
+    for op, sizes, runs in cases:
+        one = OneOp(op, ((n, 6, (5, 6, 7)), "float32"), *(((size,), "int32") for size in sizes))
         build(one.net)
-        for batch, length, picks in ((1, 7, 3), (4, 5, 3)):
-            several = [picks if size is n else size for size in sizes]
-            given = [integers(int(size), below=batch, seed=k) for k, size in enumerate(several)]
+        for (batch, length), picks in zip([(1, 7), (4, 5)], runs, strict=True):
+            given = [integers(count, below=5 if k else batch, seed=k) for k, count in enumerate(picks)]
             compare(one, op, [values(batch, 6, length), *given], 0)
 
 

@@ -206,7 +206,9 @@ def test_causal_multihead_attention() -> None:
         )
         compare(
             one,
-            lambda x, *more: twin(x, x, x, attn_mask=later, **dict(zip(given, more, strict=True)))[0],
+            lambda x, *more, names=list(given): twin(x, x, x, attn_mask=later, **dict(zip(names, more, strict=True)))[
+                0
+            ],
             [x, *given.values()],
             1e-6,
         )

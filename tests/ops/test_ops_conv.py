@@ -83,8 +83,9 @@ def test_conv_takes_a_size_for_each_dimension() -> None:
         picture(3),
     )
     check(lambda s, x: ops.conv1d(s, x, 4, (3,), (2,), padding=(1,)), nn.Conv1d(6, 4, (3,), (2,), (1,)), picture(1))
+    both: Any = np.array([1, 2])
     check(
-        lambda s, x: ops.conv2d(s, x, 4, [3, 5], padding=np.array([1, 2])),
+        lambda s, x: ops.conv2d(s, x, 4, [3, 5], padding=both),
         nn.Conv2d(6, 4, (3, 5), padding=(1, 2)),
         picture(2),
     )
@@ -435,7 +436,7 @@ def test_rank_and_size_of_the_input() -> None:
             f"a.b: {op.__name__}: input: found shape (6, 8), expected (N, C, …) with {rank} spatial dimensions"
         )
     with pytest.raises(
-        NetworkError, match="conv_bn: input: found shape .6, 8., expected .N, C, …. with 1 to 3 spatial"
+        NetworkError, match=r"conv_bn: input: found shape \(6, 8\), expected \(N, C, …\) with 1 to 3 spatial"
     ):
         OneOp(lambda s, x: ops.conv_bn(s, s, x, 4, 3), values(6, 8), weights=filled(nn.BatchNorm2d(4)).state_dict())
     with pytest.raises(NetworkError, match=r"^a\.b: conv2d: .*image size is smaller than filter size"):

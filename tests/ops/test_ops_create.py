@@ -52,13 +52,14 @@ def test_arange_of_a_dynamic_size(dtype: str) -> None:
 
 @pytest.mark.parametrize("dtype", [*DTYPES, None])
 def test_arange_from_and_by(dtype: str | None) -> None:
-    for op, twin in (
+    several: list[tuple[Any, Any]] = [
         (lambda s, x: ops.arange(s, -4, x.dims[0] * 8 - 4, 8, dtype=dtype), lambda n, w: range(-4, n * 8 - 4, 8)),
         (lambda s, x: ops.arange(s, 1, x.dims[0] * 3, 2, dtype=dtype), lambda n, w: range(1, n * 3, 2)),
         (lambda s, x: ops.arange(s, x.dims[0], 0, -2, dtype=dtype), lambda n, w: range(n, 0, -2)),
         (lambda s, x: ops.arange(s, x.dims[1], x.dims[0] + 9, dtype=dtype), lambda n, w: range(w, n + 9)),
         (lambda s, x: ops.arange(s, x.dims[0] * 5, x.dims[1], -3, dtype=dtype), lambda n, w: range(n * 5, w, -3)),
-    ):
+    ]
+    for op, twin in several:
         one = OneOp(op, ANY)
         assert one.outputs[0].dtype == (dtype or "int64")
         for n, w in ((1, 4), (5, 1), (4, 4)):
@@ -75,7 +76,7 @@ def test_zeros_and_ones(dtype: str) -> None:
 
 
 def test_full_of_dynamic_sizes() -> None:
-    for op, twin in (
+    several: list[tuple[Any, Any]] = [
         (lambda s, x: ops.full(s, (x.dims[1], 2, x.dims[0] * 2), 1.5), lambda n, w: torch.full((w, 2, n * 2), 1.5)),
         (
             lambda s, x: ops.full(s, (x.dims[0], 3), True, dtype="bool"),
@@ -83,7 +84,8 @@ def test_full_of_dynamic_sizes() -> None:
         ),
         (lambda s, x: ops.zeros(s, (x.dims[0],)), lambda n, w: torch.zeros(n)),
         (lambda s, x: ops.ones(s, (1, x.dims[1]), dtype="int64"), lambda n, w: torch.ones(1, w, dtype=torch.int64)),
-    ):
+    ]
+    for op, twin in several:
         one = OneOp(op, ANY)
         for n, w in ((1, 4), (5, 1)):
             assert torch.equal(one(values(n, w))[0], twin(n, w))

@@ -49,11 +49,12 @@ def test_fold(name: str, size: tuple[int, int]) -> None:
     )
 
 
-def test_torchs_order_of_arguments() -> None:
+def test_dilation_padding_and_stride_that_all_differ() -> None:
+    given = {"dilation": 2, "padding": 1, "stride": 3}
     x = values(1, 2, 9, 8)
-    made = check(lambda x: ops.unfold(x, 3, 2, 1, 2), lambda x: F.unfold(x, 3, 2, 1, 2), x, tol=0)
+    made = check(lambda x: ops.unfold(x, 3, **given), lambda x: F.unfold(x, 3, **given), x, tol=0)
     columns = made(x)[0]
-    check(lambda x: ops.fold(x, (9, 8), 3, 2, 1, 2), lambda x: F.fold(x, (9, 8), 3, 2, 1, 2), columns)
+    check(lambda x: ops.fold(x, (9, 8), 3, **given), lambda x: F.fold(x, (9, 8), 3, **given), columns)
 
 
 def test_few_layers() -> None:

@@ -135,7 +135,7 @@ def test_getitem_with_a_tensor(shape: tuple[int, ...], dtype: torch.dtype) -> No
         (INDEX[True], "index: found True, expected integers, slices, None, ... or a tensor of integers"),
         (INDEX[[0, 1]], "index: found [0, 1], expected integers, slices, None, ... or a tensor of integers"),
         (INDEX[:, 1.5:], "index: found 1.5 in a slice, expected integers or Dims"),
-        (INDEX[:, "a":], "index: found 'a' in a slice, expected integers or Dims"),  # type: ignore[misc]  # on purpose
+        (INDEX[:, "a":], "index: found 'a' in a slice, expected integers or Dims"),
     ],
     ids=str,
 )

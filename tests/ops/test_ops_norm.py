@@ -13,6 +13,7 @@ from torch import nn
 from tests.ops.support import OneOp, build, check, check_sizes, compare, kinds, values
 from wtsnet import ops
 from wtsnet.errors import MissingWeightError, NetworkError, ShapeError
+from wtsnet.network import Scope, Tensor
 
 SHAPES = [(3, 6), (2, 6, 7), (2, 6, 5, 4), (2, 6, 3, 4, 2)]
 BATCH_NORMS = [nn.BatchNorm1d, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d]
@@ -42,6 +43,25 @@ def test_batch_norm(shape: tuple[int, ...], kind: Callable[..., nn.Module], affi
         assert kinds(one.net).count("SCALE") == (len(shape) > 3)
 
 
+def test_weights_without_a_bias() -> None:
+    """The norms of PyTorch 2.13 may have a weight alone."""
+    weights = {key: value for key, value in filled(nn.BatchNorm1d(6)).state_dict().items() if key != "bias"}
+    x = values(2, 6, 5) * 3 + 1
+    for op, twin in (
+        (ops.batch_norm, lambda x: F.batch_norm(x, weights["running_mean"], weights["running_var"], weights["weight"])),
+        (lambda s, x, **k: ops.group_norm(s, x, 2, **k), lambda x: F.group_norm(x, 2, weights["weight"])),
+    ):
+        check(lambda s, x, op=op: op(s, x, bias=False), twin, x, weights=weights, tol=2e-6)
+    alone = {"weight": weights["weight"]}
+    check(
+        lambda s, x: ops.instance_norm(s, x, affine=True, bias=False),
+        lambda x: F.instance_norm(x, weight=alone["weight"]),
+        *(x,),
+        weights=alone,
+        tol=2e-6,
+    )
+
+
 def test_batch_norm_with_dynamic_sizes() -> None:
     for shape, rank in (((4, 6, 9), 3), ((1, 6, 2, 9), 4)):
         sizes = ((1, 2, 4), 6, *[(2, 4, 9)] * (rank - 2))
@@ -53,13 +73,16 @@ def test_batch_norm_with_dynamic_sizes() -> None:
 @pytest.mark.parametrize("affine", [True, False])
 @pytest.mark.parametrize("bias", [True, False])
 def test_layer_norm(shape: tuple[int, ...], affine: bool, bias: bool) -> None:
+
+    def op(s: Scope, x: Tensor, sizes: Any) -> Tensor:
+        return ops.layer_norm(s, x, sizes, 1e-4, elementwise_affine=affine, bias=bias)
+
     x = values(*shape) * 3 + 1
     for count in range(1, len(shape)):
         last = shape[-count:]
         twin = filled(nn.LayerNorm(last, eps=1e-4, elementwise_affine=affine, bias=bias))
-        given: dict[str, Any] = {"elementwise_affine": affine, "bias": bias}
         for sizes in [last, list(last)] + [last[0], None] * (count == 1):
-            check(lambda s, x, n=sizes: ops.layer_norm(s, x, n, 1e-4, **given), twin, x, tol=2e-6)
+            check(lambda s, x, n=sizes: op(s, x, n), twin, x, tol=2e-6)
 
 
 def test_a_number_is_a_size_and_no_count_of_dimensions() -> None:
@@ -187,7 +210,7 @@ def test_local_response_norm(size: int, shape: tuple[int, ...]) -> None:
     x = values(*shape) * 3
     check(lambda x: ops.local_response_norm(x, size), lambda x: F.local_response_norm(x, size), x)
     check(
-        lambda x: ops.local_response_norm(x, size, 0.5, 1.25, 2.0),
+        lambda x: ops.local_response_norm(x, size, 0.5, 1.25, k=2.0),
         lambda x: F.local_response_norm(x, size, 0.5, 1.25, 2.0),
         x,
     )

@@ -51,9 +51,9 @@ def test_negative_widths_cut(mode: str) -> None:
 
 
 def test_widths_may_be_numpys_and_in_a_list() -> None:
-    x = values(2, 3, 5)
-    check(lambda x: ops.pad(x, [1, 2]), lambda x: F.pad(x, [1, 2]), x, tol=0)
-    check(lambda x: ops.pad(x, np.array([1, 2])), lambda x: F.pad(x, [1, 2]), x, tol=0)
+    several: list[Any] = [[1, 2], np.array([1, 2]), (np.int64(1), np.int32(2))]
+    for widths in several:
+        check(lambda x, w=widths: ops.pad(x, w), lambda x: F.pad(x, [1, 2]), values(2, 3, 5), tol=0)
 
 
 def test_integers_and_bools() -> None:

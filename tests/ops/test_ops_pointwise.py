@@ -138,12 +138,12 @@ def test_remainders_of_fractions(divisor: float) -> None:
         check(lambda x, op=op: op(x, divisor), lambda x, twin=twin: twin(x, divisor), A * 3, tol=4e-6)
 
 
-def test_alpha() -> None:
+@pytest.mark.parametrize("number", [2, -0.5])
+def test_alpha(number: float) -> None:
     b = values(6, 1, seed=1)
-    for number in (2, -0.5):
-        check(lambda x, y: ops.add(x, y, alpha=number), lambda x, y: torch.add(x, y, alpha=number), A, b)
-        check(lambda x, y: ops.sub(x, y, alpha=number), lambda x, y: torch.sub(x, y, alpha=number), A, b)
-        check(lambda x: ops.add(x, 3, alpha=number), lambda x: torch.add(x, 3, alpha=number), A)
+    check(lambda x, y: ops.add(x, y, alpha=number), lambda x, y: torch.add(x, y, alpha=number), A, b)
+    check(lambda x, y: ops.sub(x, y, alpha=number), lambda x, y: torch.sub(x, y, alpha=number), A, b)
+    check(lambda x: ops.add(x, 3, alpha=number), lambda x: torch.add(x, 3, alpha=number), A)
     i = integers(2, 6, below=9)
     check(lambda x: ops.sub(x, 2, alpha=3), lambda x: torch.sub(x, 2, alpha=3), i)
 
@@ -405,6 +405,7 @@ def test_operators_of_bools() -> None:
         check(ops.logical_not, torch.logical_not, x)
 
 
+EQUAL = "expected equal dtypes: TensorRT casts nothing by itself, x.to(dtype) does"
 BOOLS = "{}: found bool, expected numbers: TensorRT has no arithmetic of bools, x.int() makes numbers"
 
 
@@ -413,11 +414,11 @@ BOOLS = "{}: found bool, expected numbers: TensorRT has no arithmetic of bools, 
     [
         (
             lambda x, i: ops.add(x, i),
-            "add: found float32 and int32, expected equal dtypes: TensorRT casts nothing by itself, x.to(dtype) does",
+            f"add: found float32 and int32, {EQUAL}",
         ),
         (
             lambda x, i: ops.where(x > 0.0, x, i),
-            "where: found float32 and int32, expected equal dtypes: TensorRT casts nothing by itself, x.to(dtype) does",
+            f"where: found float32 and int32, {EQUAL}",
         ),
         (
             lambda x, i: ops.mul(x, x[:, :2]),
@@ -450,7 +451,7 @@ BOOLS = "{}: found bool, expected numbers: TensorRT has no arithmetic of bools, 
         (lambda x, i: ~i, "bitwise_not: found int32, expected bool: TensorRT has no arithmetic of bits"),
         (
             lambda x, i: (x > 0) | i,
-            "bitwise_or: found bool and int32, expected equal dtypes: TensorRT casts nothing by itself, x.to(dtype) does",
+            f"bitwise_or: found bool and int32, {EQUAL}",
         ),
         (lambda x, i: x + "1", "add: other: found '1', expected a Tensor, a Dim or a number"),
         (lambda x, i: "1" + x, "add: other: found '1', expected a Tensor, a Dim or a number"),
@@ -467,5 +468,6 @@ def test_errors(op: Any, text: str) -> None:
 
 def test_numbers_alone() -> None:
     for op in (ops.div, ops.pow):
+        numbers: Any = (1.0, 2.0)
         with pytest.raises(NetworkError, match=rf"^{op.__name__}: .*[Tt]ensor"):
-            op(1.0, 2.0)
+            op(*numbers)

@@ -23,6 +23,7 @@ ADAPTIVE_AVERAGE: list[Any] = [F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.a
 MAX_OPS: list[Any] = [ops.max_pool1d, ops.max_pool2d, ops.max_pool3d]
 AVERAGE_OPS: list[Any] = [ops.avg_pool1d, ops.avg_pool2d, ops.avg_pool3d]
 ADAPTIVE_MAX_OPS: list[Any] = [ops.adaptive_max_pool1d, ops.adaptive_max_pool2d, ops.adaptive_max_pool3d]
+WRONG: dict[str, Any] = {"text": "no", "number": 1}
 ADAPTIVE_AVERAGE_OPS: list[Any] = [ops.adaptive_avg_pool1d, ops.adaptive_avg_pool2d, ops.adaptive_avg_pool3d]
 
 
@@ -107,7 +108,7 @@ def test_what_a_module_is_made_with(module: Any) -> None:
     op = ops.max_pool2d if isinstance(module, nn.MaxPool2d) else ops.avg_pool2d
     check(lambda x: op(x, **given), module, values(1, 2, 9, 9))
     with pytest.raises(NetworkError, match=r"found 5 arguments by position, expected at most 4; by name: dilation,"):
-        OneOp(lambda x: ops.max_pool2d(x, 3, 2, 1, 1), values(1, 2, 9, 9))  # type: ignore[misc]  # on purpose
+        OneOp(lambda x: ops.max_pool2d(x, 3, 2, 1, 1), values(1, 2, 9, 9))  # type: ignore[call-arg]  # on purpose
 
 
 def test_means_are_corrected_only_where_they_must_be() -> None:
@@ -281,10 +282,13 @@ def test_half_precision(dtype: torch.dtype) -> None:
             "adaptive_max_pool2d: output_size: found (1, 2, 3), expected a positive number or 2 of them",
         ),
         (
-            lambda x: ops.max_pool2d(x, 3, ceil_mode="no"),
+            lambda x: ops.max_pool2d(x, 3, ceil_mode=WRONG["text"]),
             "max_pool2d: ceil_mode: found 'no', expected True or False",
         ),
-        (lambda x: ops.max_pool2d(x, 3, ceil_mode=1), "max_pool2d: ceil_mode: found 1, expected True or False"),
+        (
+            lambda x: ops.max_pool2d(x, 3, ceil_mode=WRONG["number"]),
+            "max_pool2d: ceil_mode: found 1, expected True or False",
+        ),
     ],
 )
 def test_errors(op: Any, text: str) -> None:
@@ -294,8 +298,9 @@ def test_errors(op: Any, text: str) -> None:
 
 
 def test_numpys_numbers_are_numbers() -> None:
+    given: dict[str, Any] = {"kernel_size": np.int64(3), "stride": np.int32(2), "ceil_mode": np.True_}
     check(
-        lambda x: ops.max_pool2d(x, np.int64(3), np.int32(2), ceil_mode=np.True_),
+        lambda x: ops.max_pool2d(x, **given),
         lambda x: F.max_pool2d(x, 3, 2, ceil_mode=True),
         values(1, 2, 8, 6),
     )

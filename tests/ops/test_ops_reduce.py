@@ -111,12 +111,10 @@ def test_variance_of_large_and_of_half_values() -> None:
 @pytest.mark.parametrize("p", ["fro", 2, 1, 3, 0.5, 0, float("inf"), float("-inf")], ids=str)
 @pytest.mark.parametrize("dim", [1, (2, 3), None], ids=str)
 def test_norm(p: Any, dim: Any) -> None:
-    if dim == (2, 3) and p not in ("fro", 2):  # torch's norm takes matrices another way; this one is of their values
-        twin = lambda x: torch.linalg.vector_norm(x, p, dim)  # noqa: E731
-    else:
-        twin = lambda x: torch.norm(x, p, dim)  # noqa: E731
-    check(lambda x: ops.norm(x, p, dim), twin, X, tol=2e-6)
-    check(lambda x: x.norm(p, dim), twin, X, tol=2e-6)
+    # Torch's norm takes (2, 3) for matrices where p is neither; this one is of their values.
+    twin: Any = torch.linalg.vector_norm if dim == (2, 3) and p not in ("fro", 2) else torch.norm
+    check(lambda x: ops.norm(x, p, dim), lambda x: twin(x, p, dim), X, tol=2e-6)
+    check(lambda x: x.norm(p, dim), lambda x: twin(x, p, dim), X, tol=2e-6)
 
 
 def test_norm_of_halves_whose_squares_overflow() -> None:
@@ -317,7 +315,7 @@ def test_cumsum_without_tensorrts_layer(dim: int, monkeypatch: pytest.MonkeyPatc
         (lambda x: ops.topk(x, 3841, 0), "topk: k: found 3841, expected 1 to 3840"),
         (lambda x: ops.topk(x, 1, 2), "topk: dim: found 2, expected -2 to 1 for shape (4000, 6)"),
         (lambda x: ops.softmax(x, -3), "softmax: dim: found -3, expected -2 to 1 for shape (4000, 6)"),
-        (lambda x: ops.softmax(x), "softmax: dim: missing; it is softmax(input, dim, *, dtype=None)"),
+        (lambda x: x.softmax(), "softmax: dim: missing; it is softmax(input, dim, *, dtype=None)"),
         (lambda x: ops.mean(x, (0, 2)), "mean: dim: found 2, expected -2 to 1 for shape (4000, 6)"),
         (lambda x: ops.mean(x, (0, 0)), "mean: dim: found (0, 0), expected no dimension twice"),
         (lambda x: ops.mean(x, (1, -1)), "mean: dim: found (1, -1), expected no dimension twice"),

@@ -33,7 +33,6 @@ NOWHERE = {
     "dropout": "nothing is dropped at inference",
     "dropout_p": "nothing is dropped at inference",
     "dtype": "layers run in the dtype of their input; an op has it where it makes another of it",
-    "generator": "for what is random",
     "implicit": "PyTorch's own, for its compiler",
     "init": "the weights tell what training has made of it",
     "inplace": "tensors of a network do not change",
@@ -63,10 +62,39 @@ TOLD = {
     "vdim",
 }
 
-DIFFERENCES: list[tuple[str, str, str]] = []
+# Op, argument, reason.
+DIFFERENCES: list[tuple[str, str, str]] = [
+    ("arange", "end", "one number alone is the end: PyTorch has two functions for that"),
+    ("batch_norm", "track_running_stats", "without, a norm goes by the batch that it is given: for training"),
+    ("cdist", "compute_mode", "there is one way here, the exact one"),
+    *((f"conv_transpose{n}d", "padding_mode", "PyTorch takes nothing but zeros either") for n in (1, 2, 3)),
+    *(
+        (f"conv_transpose{n}d", "output_size", "output_padding says the same when the network is made")
+        for n in (1, 2, 3)
+    ),
+    ("embedding", "padding_idx", "for training: its row is looked up as any other"),
+    ("index_select", "batch_dims", "TensorRT picks from each batch in one layer"),
+    ("layer_norm", "normalized_shape", "the last dimension is the usual one, and the input tells its size"),
+    *(("matmul", f"transpose_{x}", "TensorRT turns an operand without a layer") for x in "ab"),
+    ("meshgrid", "indexing", "None is 'ij', with a warning that it may change"),
+    ("multihead_attention", "average_attn_weights", "belongs to need_weights"),
+    ("multihead_attention", "need_weights", "the op gives the attended values alone"),
+    ("one_hot", "num_classes", "the largest index is not known before the network runs"),
+    ("repeat_interleave", "output_size", "only tells PyTorch what it would have to count"),
+    ("rms_norm", "input", "called x there, and input in every other module"),
+    ("rms_norm", "normalized_shape", "as in layer_norm"),
+    ("rms_norm", "x", "called input here"),
+    ("softmin", "dim", "PyTorch warns where it has to guess the dimension"),
+]
 
-# What may be given by position behind the scope and the tensors, where that is more than three.
-BY_POSITION: dict[str, str] = {}
+# What may be given by position behind scopes and tensors, where that is more than three.
+BY_POSITION = {
+    "roi_align": "torchvision's own callers give all by position",
+    "slice_scatter": "dim, and a slice of three numbers",
+}
+
+# Ops that PyTorch has no function for.
+WITHOUT = {"conv_bn": "a convolution with the batch norm behind it, folded into one layer"}
 
 
 class Argument(NamedTuple):
@@ -111,9 +139,8 @@ def twin(name: str) -> Any:
 def signatures(name: str) -> list[Signature]:
     """How the twin may be called: by its signature, or, where it is compiled, by its documentation and its schemas."""
     function = twin(name)
-    called = function.__init__ if isinstance(function, type) else function
     try:
-        parameters = inspect.signature(called).parameters.values()
+        parameters = inspect.signature(function).parameters.values()
     except ValueError:
         pass
     else:
@@ -122,12 +149,13 @@ def signatures(name: str) -> list[Signature]:
         ):
             return [read(parameters)]
     short = OPS[name].twin.rpartition(".")[2]
-    return [*documented(short, function.__doc__ or ""), *schemas(short)]
+    return [*documented(short, function.__doc__ or ""), *schemas(short)] or [[]]
 
 
 def documented(short: str, documentation: str) -> Iterator[Signature]:
     """The calls that a documentation begins with, or shows as `.. function::`."""
-    for match in re.finditer(rf"^[ \t]*(?:\.\. (?:function|method):: )?(?:{short}|__init__)(\([^()]*(?:\([^()]*\)[^()]*)*\))", documentation, re.MULTILINE):
+    call = rf"^[ \t]*(?:\.\. (?:function|method):: )?(?:{short}|__init__)(\([^()]*(?:\([^()]*\)[^()]*)*\))"
+    for match in re.finditer(call, documentation, re.MULTILINE):
         written = match[1].replace("\\*", "*")
         try:
             (function,) = ast.parse(f"def f{written}: pass").body
@@ -178,11 +206,14 @@ def differences(name: str) -> dict[str, str]:
         ]
     else:
         found = [between(ours, made, []) for made in signatures(name)]
-    return min(found, key=len)
+    nearest = min(found, key=len)
+    # Of two ways of calling it one lacks an argument, which therefore may be left out: `max(x)` and `max(x, 1)`.
+    spare = {a.name for a in ours if any(a.name not in {b.name for b in made} for made in signatures(name))}
+    return {key: how for key, how in nearest.items() if key not in spare or how != "default None, there none"}
 
 
 def between(ours: Signature, theirs: Signature, late: Signature) -> dict[str, str]:
-    """What differs between two; `late` are arguments of a module's `forward` that may be left out, whose place is open."""
+    """What differs between two; `late` are arguments of a module's `forward` that may be left out, anywhere."""
     wanted = {a.name: a for a in theirs} | {a.name: a for a in late}
     own = {a.name: a for a in ours}
     found = {}
@@ -213,5 +244,54 @@ def test_an_op_is_called_as_its_twin_is(name: str) -> None:
     assert rows - set(found) == set(), "a row that is no longer needed"
 
 
-# Ops that PyTorch has no function for.
-WITHOUT = {"conv_bn": "a convolution with the batch norm behind it, folded into one layer"}
+def test_the_reasons_are_met() -> None:
+    """What is said to be nowhere is met somewhere; a row is about an op that there is."""
+    seen = {argument.name for name in NAMES if OPS[name].twin for made in signatures(name) for argument in made}
+    assert set(NOWHERE) - seen == set()
+    assert set(TOLD) - seen == set()
+    assert {op for op, _, _ in DIFFERENCES} | set(BY_POSITION) | set(WITHOUT) <= set(NAMES)
+    assert not any(OPS[name].twin for name in WITHOUT)
+    assert len({row[:2] for row in DIFFERENCES}) == len(DIFFERENCES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_few_arguments_go_by_position(name: str) -> None:
+    """The rest says what it is: in `conv2d(s, x, 64, 3, 1, 1, 1)` nobody sees which 1 is the padding."""
+    given = [
+        p.name
+        for p in inspect.signature(OPS[name].function).parameters.values()
+        if p.kind is Parameter.POSITIONAL_OR_KEYWORD and not re.match(r"Scope|Tensor|Sequence\[Tensor", p.annotation)
+    ]
+    assert (len(given) > 3) == (name in BY_POSITION), given
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_documentation_begins_with_a_sentence(name: str) -> None:
+    """The line that `wtsnet ops` shows."""
+    first = (inspect.getdoc(OPS[name].function) or "").partition("\n")[0]
+    assert len(first) > 2
+    assert first.endswith(".")
+
+
+def f(input: Any, size: int, *, mode: str = "a", scale: float = 1) -> Any: ...
+
+
+def g(input: Any, mode: str = "b", size: int = 3, extra: bool = False, inplace: bool = False) -> Any: ...
+
+
+def test_differences_are_found() -> None:
+    ours, theirs = (read(inspect.signature(function).parameters.values()) for function in (f, g))
+    assert between(ours, ours, []) == {}
+    assert between(ours, theirs, []) == {
+        "mode": "default 'a', there 'b'",
+        "size": "in the place of mode",
+        "extra": "lacking",
+        "scale": "not there",
+    }
+    assert between(theirs, ours, []) == {
+        "mode": "in the place of size",
+        "size": "in the place of mode",
+        "scale": "lacking",
+        "extra": "not there",
+        "inplace": "not there",
+    }

@@ -7,7 +7,7 @@ in `KINDS`, `Sequence[…]` of them, and `|` between them; an op with any other 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Set
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeGuard
 
 import numpy as np
@@ -162,7 +162,8 @@ def _one(part: str) -> Kind:
 
     def take(value: Any) -> tuple[Any, ...]:
         # A tensor of the network has a length too, but to take it apart would add layers.
-        if isinstance(value, str | bytes | CLASSES["Tensor"]) or not isinstance(value, Iterable):
+        none = str | bytes | Mapping | Set | CLASSES["Tensor"] | CLASSES["Scope"]
+        if isinstance(value, none) or not isinstance(value, Iterable):
             raise Mismatch
         return tuple(inner.take(item) for item in value)
 

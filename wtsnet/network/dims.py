@@ -6,7 +6,7 @@ write `n, c, h, w = x.dims` and pay only for what it uses.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,34 +32,34 @@ class Dim:
         self.b = b
         self.operation = operation
 
-    def __mul__(self, other: int | Dim) -> Dim:
+    def __mul__(self, other: int | Dim) -> Any:
         return _of(self, other, "PROD", same=1)
 
-    def __floordiv__(self, other: int | Dim) -> Dim:
+    def __floordiv__(self, other: int | Dim) -> Any:
         return _of(self, other, "FLOOR_DIV", same=1)
 
-    def __rfloordiv__(self, other: int) -> Dim:
+    def __rfloordiv__(self, other: int) -> Any:
         return _of(other, self, "FLOOR_DIV")
 
-    def __mod__(self, other: int | Dim) -> Dim:
+    def __mod__(self, other: int | Dim) -> Any:
         return self - self // other * other if _is_size(other) else NotImplemented
 
-    def __rmod__(self, other: int) -> Dim:
+    def __rmod__(self, other: int) -> Any:
         return other - other // self * self if _is_size(other) else NotImplemented
 
-    def __add__(self, other: int | Dim) -> Dim:
+    def __add__(self, other: int | Dim) -> Any:
         if isinstance(other, Dim) and other.operation == "SUB" and _same_size(self, other.b):
-            return other.a  # type: ignore[return-value]  # x.h + (y.h − x.h): padding up to the size of another
+            return other.a  # x.h + (y.h − x.h): padding up to the size of another
         return _of(self, other, "SUM", same=0)
 
-    def __sub__(self, other: int | Dim) -> Dim:
+    def __sub__(self, other: int | Dim) -> Any:
         return _of(self, other, "SUB", same=0)
 
-    def __rsub__(self, other: int) -> Dim:
+    def __rsub__(self, other: int) -> Any:
         return _of(other, self, "SUB")
 
     def __neg__(self) -> Dim:
-        return 0 - self
+        return Dim(0, self, "SUB")
 
     def __pos__(self) -> Dim:
         return self
@@ -82,10 +82,8 @@ class Dim:
         return self._compared()
 
     def _compared(self) -> bool:
-        raise self.tensor.error(
-            f"found a size of {self.tensor!r} that is known only at run time, expected a fixed one where Python compares "
-            "or counts"
-        )
+        found = f"found a size of {self.tensor!r} that is known only at run time"
+        raise self.tensor.error(f"{found}, expected a fixed one where Python compares or counts")
 
     @property
     def tensor(self) -> Tensor:
@@ -112,12 +110,12 @@ def _same_size(a: Dim, b: int | Dim) -> bool:
     return a.tensor.trt is b.tensor.trt and a.b == b.b
 
 
-def _of(a: int | Dim, b: int | Dim, operation: str, same: int | None = None) -> Dim:
+def _of(a: int | Dim, b: int | Dim, operation: str, same: int | None = None) -> Any:
     """`a` and `b` put together; `a` itself where `b` is the number `same`, which changes nothing."""
     if not _is_size(a) or not _is_size(b):
         return NotImplemented
     if same is not None and not isinstance(b, Dim) and b == same:
-        return a  # type: ignore[return-value]  # one of them is a Dim, and this one is no number then
+        return a
     return Dim(a, b, operation)
 
 

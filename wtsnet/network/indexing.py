@@ -88,12 +88,12 @@ def in_front(x: Tensor, axes: Sequence[int]) -> Tensor:
 
 def together(indices: Sequence[Tensor], name: str) -> Tensor:
     """Indices of several dimensions, broadcast and beside one another in a new last dimension."""
-    dtype = "int32" if all(index.dtype == "int32" for index in indices) else "int64"
     rank = max(index.rank for index in indices)
-    equal = [lifted(to(index, dtype), rank) for index in indices]
+    equal = [lifted(to(index, indices[0].dtype), rank) for index in indices]
     every = zip(*(index.dims for index in equal), strict=True)
     sizes = [next((n for n in several if isinstance(n, Dim) or n != 1), 1) for several in every]
-    return cat([unsqueeze(spread_to(index, sizes, name), -1) for index in equal], -1)
+    columns = [unsqueeze(spread_to(index, sizes, name), -1) for index in equal]
+    return cat(columns, -1) if len(columns) > 1 else columns[0]
 
 
 def spread_to(x: Tensor, sizes: Sequence[int | Dim], name: str) -> Tensor:

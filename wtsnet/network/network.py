@@ -327,7 +327,8 @@ def _packed(array: NDArray[Any]) -> NDArray[np.uint8]:
     """Values of four bits two a byte, as TensorRT has them: the first in the low half."""
     codes = array.reshape(-1).view(np.uint8) & 15
     pairs = np.append(codes, np.zeros(codes.size % 2, np.uint8))
-    return pairs[::2] | pairs[1::2] << 4
+    packed: NDArray[np.uint8] = pairs[::2] | pairs[1::2] << 4
+    return packed
 
 
 def _described(tensor: Any) -> Output:

@@ -17,7 +17,7 @@ module's own name. Whatever else is made on the way is `path:op`, and is no modu
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from inspect import Parameter, Signature, formatannotation, signature
@@ -141,7 +141,7 @@ class _Arguments:
             if parameter.default is Parameter.empty:
                 self.required.append(parameter.name)
         first = next(iter(found.parameters.values()))
-        self.scoped = _text(first.annotation) == "Scope"
+        self.first, self.scoped = first.name, _text(first.annotation) == "Scope"
 
     def checked(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -151,48 +151,54 @@ class _Arguments:
         Raises:
             NetworkError: an argument that is none, is missing, or is not what its annotation says.
         """
+        every = (*args, *kwargs.values())
         if self.scoped and args and not isinstance(args[0], CLASSES["Scope"]):
-            raise self.error(args, f'found {shown(args[0])} first, expected a scope: {self.name}(s / "name", …)')
+            raise self.error(every, f'found {shown(args[0])} first, expected a scope: {self.name}(s / "name", …)')
         if not self.scoped and args and isinstance(args[0], CLASSES["Scope"]):
-            raise self.error(args, f"found a scope first, expected none: {self} has no weights")
+            raise self.error(every, f"found a scope first, expected none: {self} has no weights")
         given = []
         for i, value in enumerate(args):
             if i < len(self.positional):
                 name, kind = self.positional[i]
-                given.append(self._taken(args, name, kind, value))
+                given.append(self._taken(every, name, kind, value))
             elif self.rest is not None:
-                given.append(self._taken(args, *self.rest, value))
+                given.append(self._taken(every, *self.rest, value))
             else:
                 only = [name for name in self.kinds if name not in dict(self.positional)]
                 by_name = f"; by name: {', '.join(only)}" if only else ""
                 raise self.error(
-                    args, f"found {len(args)} arguments by position, expected at most {len(self.positional)}{by_name}"
+                    every, f"found {len(args)} arguments by position, expected at most {len(self.positional)}{by_name}"
                 )
         before = {name for name, _ in self.positional[: len(args)]}
         named = {}
         for name, value in kwargs.items():
             if name not in self.kinds:
-                raise self.error(args, f"unknown argument {name!r}{nearest(name, self.kinds)}; it is {self}")
+                raise self.error(every, f"unknown argument {name!r}{nearest(name, self.kinds)}; it is {self}")
             if name in before:
-                raise self.error(args, f"{name}: found twice, by position and by name")
-            named[name] = self._taken(args, name, self.kinds[name], value)
+                raise self.error(every, f"{name}: found twice, by position and by name")
+            named[name] = self._taken(every, name, self.kinds[name], value)
         for name in self.required:
             if name not in before and name not in named:
-                raise self.error(args, f"{name}: missing; it is {self}")
-        owner = _owner((*given, *named.values()))
-        if owner is None:
-            raise self.error(args, "found no tensor, expected at least one: a tensor knows its network")
-        return owner.net, owner.path if self.scoped else "", given, named
+                raise self.error(every, f"{name}: missing; it is {self}")
+        owners = list(_owners((*given, *named.values())))
+        if not owners:
+            raise self.error(every, "found no tensor, expected at least one: a tensor knows its network")
+        net = owners[0].net
+        for owner in owners:
+            if owner.net is not net:
+                raise self.error(every, f"{owner!r} is a tensor of another network")
+        path = (given[0] if given else named[self.first]).path if self.scoped else ""
+        return net, path, given, named
 
-    def _taken(self, args: tuple[Any, ...], name: str, kind: Kind, value: Any) -> Any:
+    def _taken(self, every: tuple[Any, ...], name: str, kind: Kind, value: Any) -> Any:
         try:
             return kind.take(value)
         except Mismatch:
-            raise self.error(args, f"{name}: found {shown(value)}, expected {kind.one}") from None
+            raise self.error(every, f"{name}: found {shown(value)}, expected {kind.one}") from None
 
-    def error(self, args: tuple[Any, ...], text: str) -> NetworkError:
+    def error(self, every: tuple[Any, ...], text: str) -> NetworkError:
         """An error about a call with these arguments."""
-        owner = _owner(args)
+        owner = next(_owners(every), None)
         where = "" if owner is None else (owner.path if self.scoped and hasattr(owner, "path") else owner.net.where)
         return NetworkError(f"{where}: {self.name}: {text}" if where else f"{self.name}: {text}")
 
@@ -209,11 +215,10 @@ def _text(annotation: Any) -> str:
     return re.sub(r"[\w.]+\.", "", annotation if isinstance(annotation, str) else formatannotation(annotation))
 
 
-def _owner(values: Any) -> Any:
-    """The first scope or tensor among arguments, also among several that are one argument."""
+def _owners(values: Any) -> Iterator[Any]:
+    """The scopes and tensors among arguments, also among several that are one argument: they know their network."""
     for value in values:
         if isinstance(value, (CLASSES["Scope"], CLASSES["Tensor"])):
-            return value
-        if isinstance(value, tuple | list) and (found := _owner(value)) is not None:
-            return found
-    return None
+            yield value
+        elif isinstance(value, tuple | list):
+            yield from _owners(value)

@@ -254,8 +254,10 @@ def bitwise_not(input: Tensor) -> Tensor:
 
 @op("torch.where")
 def where(condition: Tensor, input: Tensor | float | bool, other: Tensor | float | bool) -> Tensor:
-    """`input` where `condition` (bool) holds, else `other`; a number takes the other's dtype. Of two
-    numbers the result is float32, or int32 where both are integers."""
+    """`input` where `condition` (bool) holds, else `other`.
+
+    A number takes the other's dtype. Of two numbers the result is float32, or int32 where both are integers.
+    """
     if condition.dtype != "bool":
         raise condition.error(f"condition: found {condition.dtype}, expected bool")
     if not is_tensor(input) and not is_tensor(other):

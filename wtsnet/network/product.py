@@ -25,8 +25,9 @@ def multiply(a: Tensor, b: Tensor, transpose_a: bool = False, transpose_b: bool 
 
 @op("torch.matmul")
 def matmul(input: Tensor, other: Tensor, *, transpose_a: bool = False, transpose_b: bool = False) -> Tensor:
-    """The matrix product; sizes before the last two broadcast, and a tensor of one dimension is a row on the left, a
-    column on the right.
+    """The matrix product; sizes before the last two broadcast.
+
+    A tensor of one dimension is a row on the left, a column on the right.
 
     Args:
         transpose_a, transpose_b: take the operand with its last two dimensions exchanged, which costs TensorRT nothing.
@@ -75,9 +76,10 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: 
 
 @op("torch.einsum")
 def einsum(equation: str, *operands: Tensor) -> Tensor:
-    """Sums of products in Einstein's notation, such as "bhid,bhjd->bhij"; of three tensors and more, from left to right.
+    """Sums of products in Einstein's notation, such as "bhid,bhjd->bhij".
 
-    An index may stand once in a tensor's part; "..." stands for further dimensions. Sizes of 1 broadcast.
+    An index may stand once in a tensor's part; "..." stands for further dimensions. Sizes of 1 broadcast. Three tensors
+    and more are taken from left to right.
     """
     first = operands[0]
     inputs, arrow, result = equation.replace(" ", "").partition("->")

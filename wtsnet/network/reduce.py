@@ -188,9 +188,12 @@ def log_softmax(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tenso
 
 
 @op("torch.topk")
-def topk(input: Tensor, k: int, dim: int | None = None, largest: bool = True, sorted: bool = True) -> Found:
-    """The `k` largest or smallest along `dim` (the last where it is None), the best first, `sorted` or not,
-    and where they are (int32).
+def topk(input: Tensor, k: int, dim: int | None = None, largest: bool = True, *, sorted: bool = True) -> Found:
+    """The `k` largest or smallest along `dim`, the best first, and where they are (int32).
+
+    Args:
+        dim: the last where it is None.
+        sorted: they are so in any case.
 
     Raises:
         NetworkError: `k` is more than TensorRT's limit of 3840 or than the dimension holds.
@@ -243,8 +246,10 @@ def _where(x: Tensor, dim: int | None, keepdim: bool, largest: bool) -> Tensor:
 
 @op("torch.sort")
 def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Found:
-    """In order along `dim`, and where each value was (int32). Which of equal values comes first is TensorRT's
-    choice, so `stable` can't be asked for; no more than 3840 values."""
+    """In order along `dim`, and where each value was (int32); up to 3840 values.
+
+    Which of equal values comes first is TensorRT's choice, so `stable` can't be asked for.
+    """
     return topk(input, _sorted_size(input, dim, stable), dim, descending)
 
 
@@ -299,8 +304,11 @@ def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -
 
 @op("torch.cdist")
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0) -> Tensor:
-    """The distances ‖a − b‖ₚ between all rows of both, (…, P, M) and (…, R, M) to (…, P, R), in float32: of the
-    differences themselves, (…, P, R, M), since a product, which torch may take for many rows, loses digits."""
+    """The distances ‖a − b‖ₚ between all rows of both, (…, P, M) and (…, R, M) to (…, P, R), in float32.
+
+    They are those of the differences themselves, (…, P, R, M), since a product, which torch may take for many rows,
+    loses digits.
+    """
     if x1.dtype != x2.dtype or x1.dtype not in FLOATS:
         raise x1.error(f"found {x1.dtype} and {x2.dtype}, expected equal dtypes, of floats")
     if x1.rank < 2 or x2.rank < 2 or (x1.shape[-1] != x2.shape[-1] and -1 not in (x1.shape[-1], x2.shape[-1])):

@@ -49,8 +49,10 @@ REDUCTIONS: dict[str, tuple[str, str, float]] = {
 
 @op("torch.scatter")
 def scatter(input: Tensor, dim: int, index: Tensor, src: Tensor | float | bool) -> Tensor:
-    """`input` with the values of `src` put where `index` says along `dim`. Which of several for one place stays is left
-    open, as in torch."""
+    """`input` with the values of `src` put where `index` says along `dim`.
+
+    Which of several for one place stays is left open, as in torch.
+    """
     axis = axis_of(input, dim)
     check_integers(index)
     if index.rank != input.rank:
@@ -102,10 +104,13 @@ def _meant(axis: int, index: Tensor, src: Tensor, size: int) -> tuple[Tensor, Te
 def scatter_reduce(
     input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
 ) -> Tensor:
-    """`input`, each place being the "sum", "prod", "mean", "amax" or "amin" of the values of `src` that are meant for
-    it along `dim`, and of its own unless `include_self` is False; a place that none is meant for keeps its own.
+    """`input`, each place being the sum, mean … of the values of `src` that are meant for it along `dim`.
 
     It takes memory of index.size · input.shape[dim] values, as `scatter_add` does.
+
+    Args:
+        reduce: "sum", "prod", "mean", "amax" or "amin".
+        include_self: whether a place's own value counts too; one that no value is meant for keeps its own.
     """
     axis = axis_of(input, dim)
     check_integers(index)
@@ -144,8 +149,7 @@ def scatter_reduce(
 def index_put(
     input: Tensor, indices: Sequence[Tensor | None], values: Tensor | float | bool, accumulate: bool = False
 ) -> Tensor:
-    """`input` with `values` where `indices` point: what `x[i, j] = values` leaves in x is
-    `index_put(x, (i, j), values)`.
+    """`input` with `values` where `indices` point: `index_put(x, (i, j), v)` is what `x[i, j] = v` leaves in x.
 
     Which of several values for one place stays is left open, as in torch.
 
@@ -274,7 +278,7 @@ def slice_scatter(
         after = [] if whole else [cut(input, axis, last, input.dims[axis])]
         return cat([*before, src, *after], axis) if before or after else src
     if isinstance(first, Dim) or isinstance(count, Dim) or size == -1:
-        raise input.error(f"step: found {step} with a dynamic size at dim {dim} of {input.shape}, expected 1")
+        raise input.error(f"step: found {step} along a dim {dim} whose size, start or end is dynamic, expected 1")
     order = np.arange(size)
     order[first::step][:count] = size + np.arange(count)
     return index_select(cat([input, src], axis), axis, input.net.constant(order, "int32"))

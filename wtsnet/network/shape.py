@@ -282,8 +282,7 @@ def select(input: Tensor, dim: int, index: int | Dim) -> Tensor:
 
 @op("torch.diagonal")
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
-    """What is on the diagonal of the matrices of `dim1` and `dim2`, or `offset` places to the right of it, as a new
-    last dimension."""
+    """The diagonals of the matrices of `dim1` and `dim2`, `offset` places to the right, as a new last dimension."""
     ends = axis_of(input, dim1, "dim1"), axis_of(input, dim2, "dim2")
     if ends[0] == ends[1]:
         raise input.error(f"dim2: found {dim2} beside dim1 {dim1} for shape {input.shape}, expected another")

@@ -42,8 +42,10 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
 
 @op("torch.nn.PReLU")
 def prelu(s: Scope, input: Tensor, num_parameters: int = 1) -> Tensor:
-    """x where x ≥ 0, else slope·x with one slope, or one for each of `num_parameters` channels (dimension 1), from
-    `weight`."""
+    """x where x ≥ 0, else slope·x, with the slopes `weight`.
+
+    There is one, or one for each of `num_parameters` channels, dimension 1.
+    """
     if num_parameters != 1 and (input.rank < 2 or num_parameters != input.shape[1]):
         raise input.error(
             f"num_parameters: found {num_parameters} for shape {input.shape}, expected 1 or the size of dimension 1"

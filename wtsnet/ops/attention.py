@@ -102,14 +102,14 @@ def multihead_attention(
     attn_mask: Tensor | None = None,
     is_causal: bool = False,
 ) -> Tensor:
-    """Attention of query (L, N, E) to key and value (S, N, …), or with `batch_first` (N, L, E) and (N, S, …), or without
-    a batch; gives the first of what PyTorch's module returns, the attended values in the query's shape.
+    """Attention of query (L, N, E) to key and value (S, N, …), or with `batch_first` (N, L, E) and (N, S, …).
 
-    Weights are `in_proj_weight` (3E, E), or `q_proj_weight`, `k_proj_weight` and `v_proj_weight` where key or value
-    have other widths; `in_proj_bias` (3E,) and `out_proj`.
+    All three may be without N. It gives the first of what PyTorch's module returns, the attended values in the query's
+    shape. Weights are `in_proj_weight` (3E, E), or `q_proj_weight`, `k_proj_weight` and `v_proj_weight` where key or
+    value have other widths; `in_proj_bias` (3E,) and `out_proj`.
 
     Args:
-        key_padding_mask: (N, S), without a batch (S,); bool, true leaves a key out, or numbers to be added to the scores.
+        key_padding_mask: (N, S); bool, true leaves a key out, or numbers to be added to the scores.
         attn_mask: (L, S) or (N·num_heads, L, S), likewise: PyTorch's function of scaled dot products has bools the
             other way round.
         is_causal: whether place i sees the places up to i alone.

@@ -115,12 +115,12 @@ def conv_bn(
     padding_mode: str = "zeros",
     eps: float = 1e-5,
 ) -> Tensor:
-    """A convolution `s` over 1, 2 or 3 spatial dimensions and the batch norm `bn` behind it, as one layer named after
-    the batch norm.
+    """A convolution `s` and the batch norm `bn` behind it, as one layer named after the batch norm.
 
-    With running mean m, variance v, weight g and bias b, y = (conv(x) − m)·g/√(v+eps) + b (Ioffe & Szegedy 2015,
-    eq. 2), so the kernel is multiplied by g/√(v+eps) and the bias follows. This is done in float64. With
-    `Network.fold_bn` off, the two stay apart. `eps` counts where no manifest tells the module's own.
+    It goes over 1, 2 or 3 spatial dimensions. With running mean m, variance v, weight g and bias b,
+    y = (conv(x) − m)·g/√(v+eps) + b (Ioffe & Szegedy 2015, eq. 2), so the kernel is multiplied by g/√(v+eps) and the
+    bias follows. This is done in float64. With `Network.fold_bn` off, the two stay apart. `eps` counts where no
+    manifest tells the module's own.
     """
     rest: dict[str, Any] = {"padding": padding, "dilation": dilation, "groups": groups, "padding_mode": padding_mode}
     if not s.net.fold_bn:

@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 
 @op("torch.tensor", creates=True)
 def tensor(s: Scope, data: Array, *, dtype: DType | None = None) -> Tensor:
-    """A constant: numbers, nested lists or an array. As in torch, integers are int64 and fractions float32, and an
-    array keeps its dtype, unless `dtype` says it; float64, which TensorRT lacks, becomes float32."""
+    """A constant: numbers, nested lists or an array.
+
+    As in torch integers are int64 and fractions float32, and an array keeps its dtype, unless `dtype` says it; float64,
+    which TensorRT lacks, becomes float32.
+    """
     try:
         values = np.asarray(data)
         kind = dtype or {"b": "bool", "i": "int64", "u": "int64"}.get(values.dtype.kind, "float32")
@@ -36,8 +39,10 @@ def tensor(s: Scope, data: Array, *, dtype: DType | None = None) -> Tensor:
 
 @op("torch.full", creates=True)
 def full(s: Scope, size: Sequence[int | Dim], fill_value: float | bool, *, dtype: DType | None = None) -> Tensor:
-    """`fill_value` everywhere; sizes may be Dims. An integer makes int64, True or False bool, another number float32,
-    unless `dtype` says it."""
+    """`fill_value` everywhere; sizes may be Dims.
+
+    An integer makes int64, True or False bool, another number float32, unless `dtype` says it.
+    """
     if any(isinstance(n, int) and n < 1 for n in size):
         raise s.net.error(f"size: found {tuple(size)}, expected sizes of at least 1")
     kind = dtype or {bool: "bool", int: "int64"}.get(type(fill_value), "float32")
@@ -47,23 +52,23 @@ def full(s: Scope, size: Sequence[int | Dim], fill_value: float | bool, *, dtype
 
 
 @op("torch.zeros", creates=True)
-def zeros(s: Scope, size: Sequence[int | Dim], *, dtype: DType = "float32") -> Tensor:
+def zeros(s: Scope, size: Sequence[int | Dim], *, dtype: DType | None = None) -> Tensor:
     """0 everywhere; sizes may be Dims."""
-    return full(s, size, 0, dtype=dtype)
+    return full(s, size, 0.0, dtype=dtype)
 
 
 @op("torch.ones", creates=True)
-def ones(s: Scope, size: Sequence[int | Dim], *, dtype: DType = "float32") -> Tensor:
+def ones(s: Scope, size: Sequence[int | Dim], *, dtype: DType | None = None) -> Tensor:
     """1 everywhere; sizes may be Dims."""
-    return full(s, size, 1, dtype=dtype)
+    return full(s, size, 1.0, dtype=dtype)
 
 
 @op("torch.eye", creates=True)
-def eye(s: Scope, n: int, m: int | None = None, *, dtype: DType = "float32") -> Tensor:
+def eye(s: Scope, n: int, m: int | None = None, *, dtype: DType | None = None) -> Tensor:
     """1 on the diagonal, 0 elsewhere: (n, m)."""
     if n < 1 or (m is not None and m < 1):
         raise s.net.error(f"n, m: found {n} and {m}, expected at least 1")
-    return s.net.constant(np.eye(n, m), dtype)
+    return s.net.constant(np.eye(n, m), dtype or "float32")
 
 
 @op("torch.full_like")
@@ -89,9 +94,11 @@ def ones_like(input: Tensor, *, dtype: DType | None = None) -> Tensor:
 def arange(
     s: Scope, start: float | Dim, end: float | Dim | None = None, step: float = 1, *, dtype: DType | None = None
 ) -> Tensor:
-    """From `start` on up to `end`, which is left out, each `step` more than the one before it; with one number, from 0
-    up to it. A Dim goes with integer steps. int64 where all are integers or Dims, else float32, unless `dtype` says
-    it."""
+    """From `start` on up to `end`, which is left out, each `step` more than the one before it.
+
+    With one number, from 0 up to it; a Dim goes with integer steps. int64 where all are integers or Dims, else float32,
+    unless `dtype` says it.
+    """
     first: Any = 0 if end is None else start
     last: Any = start if end is None else end
     integers = all(isinstance(n, int | Dim) for n in (first, last, step))
@@ -130,11 +137,11 @@ def _filled(net: Any, count: Dim, start: Any, step: float, dtype: str) -> Tensor
 
 
 @op("torch.linspace", creates=True)
-def linspace(s: Scope, start: float, end: float, steps: int, *, dtype: DType = "float32") -> Tensor:
+def linspace(s: Scope, start: float, end: float, steps: int, *, dtype: DType | None = None) -> Tensor:
     """`steps` values from `start` to `end`, both among them, equally far apart."""
     if steps < 1:
         raise s.net.error(f"steps: found {steps}, expected at least 1")
-    return s.net.constant(np.linspace(start, end, steps), dtype)
+    return s.net.constant(np.linspace(start, end, steps), dtype or "float32")
 
 
 @op("torch.meshgrid")

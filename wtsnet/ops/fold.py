@@ -48,6 +48,7 @@ class _Windows(NamedTuple):
 def unfold(
     input: Tensor,
     kernel_size: int | Sequence[int],
+    *,
     dilation: int | Sequence[int] = 1,
     padding: int | Sequence[int] = 0,
     stride: int | Sequence[int] = 1,
@@ -86,6 +87,7 @@ def fold(
     input: Tensor,
     output_size: int | Sequence[int],
     kernel_size: int | Sequence[int],
+    *,
     dilation: int | Sequence[int] = 1,
     padding: int | Sequence[int] = 0,
     stride: int | Sequence[int] = 1,

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 @op("torch.nn.Embedding")
 def embedding(s: Scope, input: Tensor, num_embeddings: int, embedding_dim: int) -> Tensor:
-    """Row `input` (int32 or int64) of `weight` (num_embeddings, embedding_dim), in the network's precision. Either
-    number may be -1 for what the weight has."""
+    """Row `input` (int32 or int64) of `weight` (num_embeddings, embedding_dim), in the network's precision.
+
+    Either number may be -1 for what the weight has.
+    """
     if input.dtype not in INTEGERS:
         raise input.error(f"input: found {input.dtype}, expected int32 or int64")
     return index_select(s.parameter("weight", num_embeddings, embedding_dim), 0, input)
@@ -39,14 +41,16 @@ def embedding_bag(
     include_last_offset: bool = False,
     padding_idx: int | None = None,
 ) -> Tensor:
-    """The "sum", "mean" or "max" of bags of rows of `weight` (num_embeddings, embedding_dim), 0 where a bag is empty:
-    (N, L) to (N, embedding_dim). Either number may be -1 for what the weight has.
+    """The mean, sum or maximum of bags of rows of `weight` (num_embeddings, embedding_dim): (N, L) to (N, E).
+
+    That of an empty bag is 0. Either number may be -1 for what the weight has.
 
     Args:
         offsets: where each bag starts in an input of one dimension, (L,); the product that sums them takes memory of
             bags · L values, and "max" that times embedding_dim.
         per_sample_weights: a factor for each row, in the input's shape; with "sum" alone.
-        include_last_offset: whether the last of the offsets is where the last bag ends.
+        mode: "mean", "sum" or "max".
+        include_last_offset: whether the last of the offsets is where the last bag ends, L.
         padding_idx: the row that counts in no bag.
     """
     for name, given in (("input", input), ("offsets", offsets)):

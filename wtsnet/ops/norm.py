@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def affine_of_batch_norm(
-    s: Scope, num_features: int, eps: float = 1e-5, affine: bool = True
+    s: Scope, num_features: int, eps: float = 1e-5, affine: bool = True, bias: bool = True
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """A batch norm's inference as scale and shift, each (num_features,) float64: y = x·scale + shift.
 
@@ -34,17 +34,17 @@ def affine_of_batch_norm(
     if not affine or not (s.has("weight") or s.has("bias")):
         return scale, -mean * scale
     scale = scale * s.take("weight", len(mean))
-    return scale, s.take("bias", len(mean)) - mean * scale
+    return scale, (s.take("bias", len(mean)) if bias else 0.0) - mean * scale
 
 
 @op("torch.nn.BatchNorm2d")
-def batch_norm(s: Scope, input: Tensor, eps: float = 1e-5, *, affine: bool = True) -> Tensor:
+def batch_norm(s: Scope, input: Tensor, eps: float = 1e-5, *, affine: bool = True, bias: bool = True) -> Tensor:
     """A batch norm over 1, 2 or 3 spatial dimensions, or none, with its running statistics: (N, C, …) to the same.
 
     `affine` may stay True for a module without `weight` and `bias`: the weights tell.
     """
     _check_rank(input)
-    return scaled(input, *affine_of_batch_norm(s, input.shape[1], eps, affine))
+    return scaled(input, *affine_of_batch_norm(s, input.shape[1], eps, affine, bias))
 
 
 def _check_rank(x: Tensor) -> None:
@@ -81,8 +81,11 @@ def layer_norm(
     elementwise_affine: bool = True,
     bias: bool = True,
 ) -> Tensor:
-    """A layer norm over the last dimensions of `input` (Ba et al. 2016): those of `normalized_shape`, the last alone
-    where it is None."""
+    """A layer norm over the last dimensions of `input` (Ba et al. 2016).
+
+    Args:
+        normalized_shape: the sizes of these; None for the last alone, whatever its size.
+    """
     sizes = _last_sizes(input, normalized_shape)
     shape = (*(1,) * (input.rank - len(sizes)), *sizes)
     weight = s.take("weight", *sizes).reshape(shape) if elementwise_affine else np.ones((1,) * input.rank, np.float32)
@@ -102,21 +105,31 @@ def _last_sizes(x: Tensor, normalized_shape: int | Sequence[int] | None) -> tupl
 
 @op("torch.nn.InstanceNorm2d")
 def instance_norm(
-    s: Scope, input: Tensor, eps: float = 1e-5, *, affine: bool = False, track_running_stats: bool = False
+    s: Scope,
+    input: Tensor,
+    eps: float = 1e-5,
+    *,
+    affine: bool = False,
+    track_running_stats: bool = False,
+    bias: bool = True,
 ) -> Tensor:
-    """An instance norm over 1, 2 or 3 spatial dimensions (Ulyanov et al. 2016): statistics are the instance's own, or
-    the running ones with `track_running_stats`, or where the weights hold such."""
+    """An instance norm over 1, 2 or 3 spatial dimensions (Ulyanov et al. 2016).
+
+    Statistics are the instance's own, or the running ones with `track_running_stats` or where the weights hold such.
+    """
     spatial(input)
     if track_running_stats or s.has("running_mean"):
-        return scaled(input, *affine_of_batch_norm(s, input.shape[1], eps, affine))
+        return scaled(input, *affine_of_batch_norm(s, input.shape[1], eps, affine, bias))
     shape = (1, input.shape[1], *(1,) * (input.rank - 2))
-    weight = s.take("weight", input.shape[1]) if affine else np.ones(input.shape[1], np.float32)
-    offset = s.take("bias", input.shape[1]) if affine else np.zeros(input.shape[1], np.float32)
+    weight = s.take("weight", input.shape[1]) if affine else np.ones(fixed_size(input, 1), np.float32)
+    offset = s.take("bias", input.shape[1]) if affine and bias else np.zeros_like(weight)
     return _normalized(input, weight.reshape(shape), offset.reshape(shape), range(2, input.rank), eps)
 
 
 @op("torch.nn.GroupNorm")
-def group_norm(s: Scope, input: Tensor, num_groups: int, eps: float = 1e-5, *, affine: bool = True) -> Tensor:
+def group_norm(
+    s: Scope, input: Tensor, num_groups: int, eps: float = 1e-5, *, affine: bool = True, bias: bool = True
+) -> Tensor:
     """A group norm (Wu & He 2018): (N, C, …), normalized over each group of C / num_groups channels.
 
     Releases differ in whether TensorRT's own group norm scales by group or by channel, so the groups become
@@ -129,7 +142,10 @@ def group_norm(s: Scope, input: Tensor, num_groups: int, eps: float = 1e-5, *, a
     rows = reshape(input, (input.dims[0], num_groups, -1))
     one = np.ones((1, 1, 1), np.float32)
     y = reshape(_normalized(rows, one, one * 0, (2,), eps), input.dims)
-    return scaled(y, s.take("weight", channels), s.take("bias", channels)) if affine else y
+    if not affine:
+        return y
+    weight = s.take("weight", channels)
+    return scaled(y, weight, s.take("bias", channels) if bias else np.zeros_like(weight))
 
 
 def _normalized(
@@ -167,7 +183,7 @@ def rms_norm(
 
 
 @op("torch.nn.functional.local_response_norm")
-def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
+def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, *, k: float = 1.0) -> Tensor:
     """x / (k + alpha/size·Σ x² over `size` neighbouring channels)^beta (Krizhevsky et al. 2012), (N, C, …).
 
     Of an even `size` one neighbour more counts before a channel than behind it, as in PyTorch; TensorRT's own layer
