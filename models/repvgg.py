@@ -16,7 +16,7 @@ from wtsnet.blocks.yolo.rep import folded, one_conv
 from wtsnet.definition import model
 from wtsnet.network import module
 from wtsnet.ops import batch_norm, conv2d, conv_bn, linear, relu
-from wtsnet.ops.norm import affine_of_batch_norm
+from wtsnet.ops.normalization import affine_of_batch_norm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

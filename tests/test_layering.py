@@ -17,6 +17,7 @@ from typing import NamedTuple
 import pytest
 
 import wtsnet
+from wtsnet import network, ops
 
 ROOT = Path(__file__).parents[1]
 # The rooms from the ground up: a room imports only those above it in this table. At the end is the front door.
@@ -369,3 +370,10 @@ def test_public_names() -> None:
     assert all(getattr(wtsnet, name) is not None for name in wtsnet.__all__)
     # In a new process, where none of them has been used.
     assert set(wtsnet.__all__) <= set(json.loads(run("-c", "import json, wtsnet; print(json.dumps(dir(wtsnet)))")))
+
+
+def test_no_file_bears_the_name_of_an_op() -> None:
+    """Importing it would put the module in the op's place."""
+    for room in (network, ops):
+        files = {path.stem for path in Path(str(room.__file__)).parent.glob("*.py")}
+        assert files.isdisjoint(room.__all__)

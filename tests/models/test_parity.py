@@ -60,7 +60,7 @@ def explained(twin: Twin, recorded: set[str], fold_bn: bool) -> set[str]:
 
 
 def weightless(module: nn.Module) -> set[str]:
-    """Modules with nothing to learn in them, such as activations and dropout: a model calls their ops, and names none."""
+    """Modules with nothing to learn in them, such as activations: a model calls their ops, and names none."""
     return {name for name, part in module.named_modules() if not part.state_dict()}
 
 

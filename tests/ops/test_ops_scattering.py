@@ -55,6 +55,28 @@ def test_scatter_reduce_of_integers(dtype: torch.dtype, reduce: str, include_sel
     build(one.net)
 
 
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int64])
+def test_scatter_add_of_integers(dtype: torch.dtype) -> None:
+    one = check(
+        lambda x, i, src: x.scatter_add(1, i, src),
+        lambda x, i, src: x.scatter_add(1, i.long(), src),
+        *(integers(3, 4, below=9).to(dtype), integers(3, 6, below=4), integers(3, 6, below=9, seed=1).to(dtype)),
+    )
+    build(one.net)
+
+
+def test_scatter_add_is_the_sum_that_scatter_reduce_makes() -> None:
+    """Of infinite values, and of more than there are indices for, too."""
+    src = values(2, 6)
+    src[0, 2], src[1, 4] = torch.inf, -torch.inf
+    one = check(
+        lambda x, i, src: x.scatter_add(1, i, src),
+        lambda x, i, src: x.scatter_add(1, i.long(), src),
+        *(values(2, 4), integers(2, 5, below=4), src),
+    )
+    assert "MATRIX_MULTIPLY" not in kinds(one.net)  # which an engine may round
+
+
 @pytest.mark.parametrize("reduce", ["sum", "amax", "amin"])
 def test_scatter_reduce_of_infinite_values(reduce: str) -> None:
     """They reach no place but their own."""
@@ -365,7 +387,11 @@ def test_slice_scatter_of_dynamic_sizes() -> None:
         ),
         (
             lambda x, i: ops.scatter_reduce(x, 0, i, i, "sum"),
-            "scatter_reduce: src: found int32, expected the input's float32",
+            "scatter_reduce: src: found int32, expected numbers of the input's float32",
+        ),
+        (
+            lambda x, i: ops.scatter_add(x > 0, 0, i, x > 0),
+            "scatter_add: src: found bool, expected numbers of the input's bool",
         ),
         (
             lambda x, i: ops.scatter_reduce(x, 0, i[0], x, "sum"),

@@ -4,9 +4,9 @@ it takes. What a Tensor's operators and methods need is here too, as ops of thei
 It knows nothing of models, of pictures or of what becomes of the network.
 """
 
+from wtsnet.network.declaring import OPS, Op, module, op
 from wtsnet.network.dims import Dim, shape_tensor
 from wtsnet.network.network import PRECISIONS, Network
-from wtsnet.network.op import OPS, Op, module, op
 from wtsnet.network.reduce import TOPK_LIMIT
 from wtsnet.network.scope import Scope
 from wtsnet.network.summary import layers, shape_text

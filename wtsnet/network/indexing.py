@@ -9,8 +9,8 @@ import numpy as np
 
 from wtsnet import trt as tensorrt
 from wtsnet.network.checks import CLASSES, is_tensor, shown
+from wtsnet.network.declaring import op
 from wtsnet.network.dims import Dim
-from wtsnet.network.op import op
 from wtsnet.network.pointwise import elementwise, where
 from wtsnet.network.shape import axis_of, cat, cut, cut_axes, expand, lifted, movedim, select, to, unsqueeze
 

@@ -1,7 +1,7 @@
 """Network: a TensorRT INetworkDefinition under construction, and the weights that it takes from.
 
 A `Scope` is a network and a dotted path in it. Functions that stand for a PyTorch module are given its scope and note
-what they give as that module's output (see `wtsnet.network.op`); all other functions take tensors, which know their
+what they give as that module's output (see `declaring.py`); all other functions take tensors, which know their
 network. Nothing of TensorRT's API is hidden: `Network.trt` (and `Scope.trt`) is the INetworkDefinition itself,
 `Tensor.trt` an ITensor, and `Tensor.of` takes the output of a layer that was added by hand.
 """

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from wtsnet import trt as tensorrt
-from wtsnet.network.op import op
+from wtsnet.network.declaring import op
 from wtsnet.network.shape import lifted, squeeze, unsqueeze
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from wtsnet import trt as tensorrt
+from wtsnet.network.declaring import op
 from wtsnet.network.dims import Dim
 from wtsnet.network.indexing import index_select
-from wtsnet.network.op import op
 from wtsnet.network.pointwise import FLOATS, elementwise, unary
 from wtsnet.network.shape import axes_of, axis_of, fixed_size, flatten, squeeze, to, transpose, unsqueeze
 

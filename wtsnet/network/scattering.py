@@ -10,9 +10,9 @@ import numpy as np
 
 from wtsnet import trt as tensorrt
 from wtsnet.network.checks import is_tensor
+from wtsnet.network.declaring import op
 from wtsnet.network.dims import Dim
 from wtsnet.network.indexing import check_integers, in_front, index_select, leading, place_of, spread_to, together
-from wtsnet.network.op import op
 from wtsnet.network.pointwise import FLOATS, elementwise, where
 from wtsnet.network.product import multiply
 from wtsnet.network.reduce import cumsum
@@ -26,7 +26,6 @@ from wtsnet.network.shape import (
     flatten,
     movedim,
     reshape,
-    select,
     span,
     to,
     transpose,
@@ -74,30 +73,10 @@ def scatter(input: Tensor, dim: int, index: Tensor, src: Tensor | float | bool) 
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """`input` with the values of `src` added where `index` says along `dim`.
 
-    TensorRT's scatter layer adds nothing up, so each place adds all values that are meant for it: a product with what
-    is 1 where an index names the place. It takes memory of index.size · input.shape[dim] values.
+    TensorRT's scatter layer adds nothing up, so each place adds all values that are meant for it: these, and 0 for the
+    others. It takes memory of index.size · input.shape[dim] values.
     """
-    axis = axis_of(input, dim)
-    check_integers(index)
-    if index.shape != src.shape or index.rank != input.rank:
-        raise input.error(
-            f"index: found {index.shape} and src {src.shape}, expected the same shape, of {input.rank} dimensions"
-        )
-    if input.shape[axis] == -1:
-        raise input.error(f"found a dynamic size at dim {dim} of {input.shape}, expected a fixed one")
-    if any(n != m for i, (n, m) in enumerate(zip(index.shape, input.shape, strict=True)) if i != axis):
-        raise input.error(f"index: found {index.shape} for {input.shape}, expected equal sizes but for dim {dim}")
-    values, named = _meant(axis, index, src, input.shape[axis])
-    sums = multiply(values, to(named, src.dtype), transpose_a=True)  # (…, 1, size)
-    return input + transpose(select(sums, -2, 0), axis, input.rank - 1)
-
-
-def _meant(axis: int, index: Tensor, src: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """The values along `axis`, which comes last, (…, J, 1), and for which of its `size` places each is meant,
-    (…, J, size)."""
-    indices, values = (unsqueeze(transpose(x, axis, x.rank - 1), -1) for x in (index, src))
-    places = np.arange(size).reshape(*(1,) * index.rank, -1)
-    return values, elementwise("EQUAL", indices, index.net.constant(places, index.dtype))
+    return scatter_reduce(input, dim, index, src, "sum")
 
 
 @op("torch.scatter_reduce")
@@ -116,8 +95,8 @@ def scatter_reduce(
     check_integers(index)
     if reduce not in REDUCTIONS:
         raise input.error(f"reduce: found {reduce!r}, expected one of {', '.join(REDUCTIONS)}")
-    if src.dtype != input.dtype:
-        raise input.error(f"src: found {src.dtype}, expected the input's {input.dtype}")
+    if src.dtype != input.dtype or src.dtype == "bool":
+        raise input.error(f"src: found {src.dtype}, expected numbers of the input's {input.dtype}")
     if index.rank != input.rank or src.rank != input.rank:
         raise input.error(
             f"index: found {index.shape} and src {src.shape} for {input.shape}, expected as many dimensions"
@@ -145,6 +124,14 @@ def scatter_reduce(
     return found if include_self else where(count > 0, found, input)
 
 
+def _meant(axis: int, index: Tensor, src: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """The values along `axis`, which comes last, (…, J, 1), and for which of its `size` places each is meant,
+    (…, J, size)."""
+    indices, values = (unsqueeze(transpose(x, axis, x.rank - 1), -1) for x in (index, src))
+    places = np.arange(size).reshape(*(1,) * index.rank, -1)
+    return values, elementwise("EQUAL", indices, index.net.constant(places, index.dtype))
+
+
 @op("torch.index_put")
 def index_put(
     input: Tensor, indices: Sequence[Tensor | None], values: Tensor | float | bool, accumulate: bool = False
@@ -157,8 +144,8 @@ def index_put(
         indices: for each of the first dimensions int32 or int64, which broadcast, or None for all of it; or one
             tensor of bools for as many dimensions as it has, where `values` may have those behind it alone.
         values: broadcast to what `input[indices]` is.
-        accumulate: whether they are added, several for one place, too: as in `scatter_add`, a product, which takes
-            memory of as many values as there are indices and places.
+        accumulate: whether they are added, several for one place, too: finite floats, by a product that takes memory
+            of as many values as there are indices times places.
     """
     if is_tensor(values) and values.dtype != input.dtype:
         raise input.error(f"values: found {values.dtype}, expected the input's {input.dtype}")

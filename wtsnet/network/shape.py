@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from wtsnet import trt as tensorrt
+from wtsnet.network.declaring import op
 from wtsnet.network.dims import Dim, shape_tensor, smallest
-from wtsnet.network.op import op
 
 if TYPE_CHECKING:
     from wtsnet.network.tensor import Tensor
@@ -409,41 +409,3 @@ def roll(input: Tensor, shifts: int | Sequence[int], dims: int | Sequence[int] |
         if shift:
             x = cat([cut(x, axis, -shift), cut(x, axis, 0, -shift)], axis)
     return x
-
-
-@op("torch.nn.functional.pixel_shuffle")
-def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
-    """(N, C·r², H, W) to (N, C, H·r, W·r) (Shi et al. 2016)."""
-    (n, c, h, w), r = _image(input), upscale_factor
-    if r < 1 or input.shape[1] % r**2:
-        raise input.error(f"upscale_factor: found {r} for {input.shape[1]} channels, expected them a multiple of r²")
-    y = _reshaped(input, (n, c // r**2, r, r, h, w))
-    return _reshaped(permute(y, (0, 1, 4, 2, 5, 3)), (n, c // r**2, h * r, w * r))
-
-
-@op("torch.nn.functional.pixel_unshuffle")
-def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
-    """(N, C, H·r, W·r) to (N, C·r², H, W)."""
-    (n, c, h, w), r = _image(input), downscale_factor
-    if r < 1 or any(size != -1 and size % r for size in input.shape[2:]):
-        raise input.error(f"downscale_factor: found {r} for sizes {input.shape[2:]}, expected a divisor of both")
-    y = _reshaped(input, (n, c, h // r, r, w // r, r))
-    return _reshaped(permute(y, (0, 1, 3, 5, 2, 4)), (n, c * r**2, h // r, w // r))
-
-
-@op("torch.nn.functional.channel_shuffle")
-def channel_shuffle(input: Tensor, groups: int) -> Tensor:
-    """Channels (g, C/g) are reordered to (C/g, g) (Zhang et al. 2018)."""
-    if input.rank < 2:
-        raise input.error(f"input: found shape {input.shape}, expected (N, C, …)")
-    n, c, *rest = input.dims
-    if groups < 1 or input.shape[1] % groups:
-        raise input.error(f"groups: found {groups}, expected a divisor of {input.shape[1]} channels")
-    y = _reshaped(input, (n, groups, c // groups, *rest))
-    return _reshaped(transpose(y, 1, 2), (n, c, *rest))
-
-
-def _image(x: Tensor) -> tuple[int | Dim, ...]:
-    if x.rank != 4:
-        raise x.error(f"found shape {x.shape}, expected (N, C, H, W)")
-    return x.dims

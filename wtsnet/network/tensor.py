@@ -9,7 +9,7 @@ import numpy as np
 
 from wtsnet import trt as tensorrt
 from wtsnet.errors import NetworkError
-from wtsnet.network import indexing, pointwise, product, reduce, scattering, shape
+from wtsnet.network import functions, indexing, pointwise, product, reduce, scattering, shape
 from wtsnet.network.checks import CLASSES, Mismatch, dtype_name, shown
 from wtsnet.network.dims import Dim
 
@@ -200,41 +200,41 @@ class Tensor:
     clamp = pointwise.clamp
     masked_fill = pointwise.masked_fill
     lerp = pointwise.lerp
-    exp = pointwise.exp
-    expm1 = pointwise.expm1
-    log = pointwise.log
-    log1p = pointwise.log1p
-    log2 = pointwise.log2
-    log10 = pointwise.log10
-    sqrt = pointwise.sqrt
-    rsqrt = pointwise.rsqrt
+    exp = functions.exp
+    expm1 = functions.expm1
+    log = functions.log
+    log1p = functions.log1p
+    log2 = functions.log2
+    log10 = functions.log10
+    sqrt = functions.sqrt
+    rsqrt = functions.rsqrt
     square = pointwise.square
     abs = pointwise.abs
     neg = pointwise.neg
     sign = pointwise.sign
-    reciprocal = pointwise.reciprocal
+    reciprocal = functions.reciprocal
     floor = pointwise.floor
     ceil = pointwise.ceil
     round = pointwise.round
     trunc = pointwise.trunc
-    sin = pointwise.sin
-    cos = pointwise.cos
-    tan = pointwise.tan
-    asin = pointwise.asin
-    acos = pointwise.acos
-    atan = pointwise.atan
-    atan2 = pointwise.atan2
-    sinh = pointwise.sinh
-    cosh = pointwise.cosh
-    asinh = pointwise.asinh
-    acosh = pointwise.acosh
-    atanh = pointwise.atanh
-    erf = pointwise.erf
-    isnan = pointwise.isnan
-    isinf = pointwise.isinf
-    relu = pointwise.relu
-    sigmoid = pointwise.sigmoid
-    tanh = pointwise.tanh
+    sin = functions.sin
+    cos = functions.cos
+    tan = functions.tan
+    asin = functions.asin
+    acos = functions.acos
+    atan = functions.atan
+    atan2 = functions.atan2
+    sinh = functions.sinh
+    cosh = functions.cosh
+    asinh = functions.asinh
+    acosh = functions.acosh
+    atanh = functions.atanh
+    erf = functions.erf
+    isnan = functions.isnan
+    isinf = functions.isinf
+    relu = functions.relu
+    sigmoid = functions.sigmoid
+    tanh = functions.tanh
 
     mean = reduce.mean
     sum = reduce.sum

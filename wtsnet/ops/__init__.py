@@ -9,45 +9,54 @@ It knows nothing of blocks and models.
 
 from typing import Any
 
-from wtsnet.errors import nearest
-from wtsnet.network import reduce as _reduce
-from wtsnet.network.indexing import gather, index_select, one_hot, tril, triu
-from wtsnet.network.pointwise import (
-    abs,
+from wtsnet.network.functions import (
     acos,
     acosh,
-    add,
     asin,
     asinh,
     atan,
     atan2,
     atanh,
+    cos,
+    cosh,
+    erf,
+    exp,
+    expm1,
+    isinf,
+    isnan,
+    log,
+    log1p,
+    log2,
+    log10,
+    reciprocal,
+    relu,
+    rsqrt,
+    sigmoid,
+    sin,
+    sinh,
+    sqrt,
+    tan,
+    tanh,
+)
+from wtsnet.network.indexing import gather, index_select, one_hot, tril, triu
+from wtsnet.network.pointwise import (
+    abs,
+    add,
     bitwise_and,
     bitwise_not,
     bitwise_or,
     bitwise_xor,
     ceil,
     clamp,
-    cos,
-    cosh,
     div,
     eq,
-    erf,
-    exp,
-    expm1,
     floor,
     floor_divide,
     fmod,
     ge,
     gt,
-    isinf,
-    isnan,
     le,
     lerp,
-    log,
-    log1p,
-    log2,
-    log10,
     logical_and,
     logical_not,
     logical_or,
@@ -60,20 +69,11 @@ from wtsnet.network.pointwise import (
     ne,
     neg,
     pow,
-    reciprocal,
-    relu,
     remainder,
     round,
-    rsqrt,
-    sigmoid,
     sign,
-    sin,
-    sinh,
-    sqrt,
     square,
     sub,
-    tan,
-    tanh,
     trunc,
     where,
 )
@@ -93,6 +93,7 @@ from wtsnet.network.reduce import (
     max,
     mean,
     min,
+    norm,
     normalize,
     pdist,
     prod,
@@ -116,7 +117,6 @@ from wtsnet.network.scattering import (
 from wtsnet.network.shape import (
     broadcast_to,
     cat,
-    channel_shuffle,
     chunk,
     diagonal,
     expand,
@@ -125,8 +125,6 @@ from wtsnet.network.shape import (
     movedim,
     narrow,
     permute,
-    pixel_shuffle,
-    pixel_unshuffle,
     repeat,
     repeat_interleave,
     reshape,
@@ -166,8 +164,9 @@ from wtsnet.ops.act import (
     tanhshrink,
     threshold,
 )
+from wtsnet.ops.affine import linear
 from wtsnet.ops.attention import multihead_attention, scaled_dot_product_attention
-from wtsnet.ops.conv import conv1d, conv2d, conv3d, conv_bn, conv_transpose1d, conv_transpose2d, conv_transpose3d
+from wtsnet.ops.convolution import conv1d, conv2d, conv3d, conv_bn, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from wtsnet.ops.create import (
     arange,
     eye,
@@ -181,11 +180,11 @@ from wtsnet.ops.create import (
     zeros,
     zeros_like,
 )
-from wtsnet.ops.fold import fold, unfold
 from wtsnet.ops.index import embedding, embedding_bag
-from wtsnet.ops.linear import linear
-from wtsnet.ops.norm import batch_norm, group_norm, instance_norm, layer_norm, local_response_norm, rms_norm
-from wtsnet.ops.pad import pad
+from wtsnet.ops.names import nearest_op
+from wtsnet.ops.normalization import batch_norm, group_norm, instance_norm, layer_norm, local_response_norm, rms_norm
+from wtsnet.ops.padding import pad
+from wtsnet.ops.patches import fold, unfold
 from wtsnet.ops.pool import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -203,9 +202,8 @@ from wtsnet.ops.pool import (
 from wtsnet.ops.recurrent import gru, lstm, rnn
 from wtsnet.ops.resize import interpolate
 from wtsnet.ops.sample import affine_grid, grid_sample
+from wtsnet.ops.shuffle import channel_shuffle, pixel_shuffle, pixel_unshuffle
 from wtsnet.ops.vision import deform_conv2d, roi_align
-
-norm = _reduce.norm  # imported, it would have given way to the file `norm` beside this one
 
 __all__ = [
     "ACTIVATIONS",
@@ -417,50 +415,11 @@ __all__ = [
     "zeros_like",
 ]
 
-# What ops are called elsewhere, or were here: for errors alone.
-_OTHERWISE = {
-    "absolute": "abs",
-    "adaptive_avg_pool": "adaptive_avg_pool2d",
-    "adaptive_max_pool": "adaptive_max_pool2d",
-    "avg_pool": "avg_pool2d",
-    "concat": "cat",
-    "concatenate": "cat",
-    "conv": "conv2d",
-    "conv_transpose": "conv_transpose2d",
-    "cosine": "cos",
-    "cut": "x[:, start:stop]",
-    "dropout": "x itself: it does nothing at inference",
-    "equal": "eq",
-    "floor_div": "floor_divide",
-    "global_avg_pool": "x.mean((2, 3), keepdim=True)",
-    "global_max_pool": "x.amax((2, 3), keepdim=True)",
-    "greater": "gt",
-    "less": "lt",
-    "log_sigmoid": "logsigmoid",
-    "max_pool": "max_pool2d",
-    "multi_head_attention": "multihead_attention",
-    "negative": "neg",
-    "parameter": "s.parameter(name, *shape)",
-    "power": "pow",
-    "resize": "interpolate",
-    "rounded": "round",
-    "sine": "sin",
-    "swish": "silu",
-    "take": "index_select",
-    "total": "sum",
-    "upsample": "interpolate",
-    "view": "reshape",
-}
-
-
-def meant(name: str) -> str:
-    """What to add to an error about an op that there is not: what it is called here, or the nearest name."""
-    bare = name.replace("_", "").lower()
-    # As PyTorch's classes are called, and without the number of dimensions or with it.
-    same = {other.replace("_", ""): other for other in __all__}
-    found = _OTHERWISE.get(name) or next((same[n] for n in (bare, f"{bare}2d", bare[:-2]) if n in same), None)
-    return f"; did you mean {found}?" if found else nearest(name, __all__)
-
 
 def __getattr__(name: str) -> Any:
     raise AttributeError(f"wtsnet.ops has no op {name!r}{meant(name)} (see: wtsnet ops)")
+
+
+def meant(name: str) -> str:
+    """What to add to an error about an op that there is not."""
+    return nearest_op(name, __all__)

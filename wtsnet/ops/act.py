@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wtsnet.network import op
-from wtsnet.network.pointwise import activation, elementwise, relu, sigmoid, tanh, where
+from wtsnet.network.functions import relu, sigmoid, tanh
+from wtsnet.network.pointwise import activation, elementwise, where
 from wtsnet.network.shape import chunk, fixed_size
 
 if TYPE_CHECKING:

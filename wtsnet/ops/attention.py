@@ -11,8 +11,8 @@ from wtsnet.network.pointwise import where
 from wtsnet.network.product import multiply
 from wtsnet.network.reduce import softmax
 from wtsnet.network.shape import permute, repeat_interleave, reshape, squeeze, to, transpose, unsqueeze
+from wtsnet.ops.affine import affine, linear
 from wtsnet.ops.create import arange_like
-from wtsnet.ops.linear import affine, linear
 
 if TYPE_CHECKING:
     from wtsnet.network import Scope, Tensor

@@ -14,7 +14,7 @@ from wtsnet.network.pointwise import maximum
 from wtsnet.network.product import matmul
 from wtsnet.network.reduce import amax, mean
 from wtsnet.network.shape import cat, cut, emit_slice, squeeze, transpose, unsqueeze
-from wtsnet.ops.pad import pad_with
+from wtsnet.ops.padding import pad_with
 from wtsnet.ops.windows import spatial, spread
 
 if TYPE_CHECKING:

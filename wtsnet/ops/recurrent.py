@@ -16,10 +16,10 @@ import numpy as np
 
 from wtsnet import trt as tensorrt
 from wtsnet.network import Dim, Tensor, op, shape_tensor
-from wtsnet.network.pointwise import relu, sigmoid, tanh
+from wtsnet.network.functions import relu, sigmoid, tanh
 from wtsnet.network.product import multiply
 from wtsnet.network.shape import cat, cut, reshape, to, unsqueeze
-from wtsnet.ops.linear import affine
+from wtsnet.ops.affine import affine
 
 if TYPE_CHECKING:
     from wtsnet.network import Network, Scope

@@ -13,7 +13,7 @@ import numpy as np
 from wtsnet.network import Dim, op, shape_tensor
 from wtsnet.network.pointwise import gt, logical_or, lt, maximum, minimum, where
 from wtsnet.network.shape import cat, expand, flip, permute, reshape, to
-from wtsnet.ops.conv import convolution_as, kernel_of
+from wtsnet.ops.convolution import convolution_as, kernel_of
 from wtsnet.ops.create import arange_like
 from wtsnet.ops.pool import avg_pool2d
 from wtsnet.ops.sample import grid_sample

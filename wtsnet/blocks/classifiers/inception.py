@@ -9,7 +9,7 @@ import numpy as np
 from wtsnet.blocks.classifiers.imagenet import MEAN, STD
 from wtsnet.network import module
 from wtsnet.ops import conv_bn, relu
-from wtsnet.ops.norm import scaled
+from wtsnet.ops.normalization import scaled
 
 if TYPE_CHECKING:
     from wtsnet.network import Scope, Tensor

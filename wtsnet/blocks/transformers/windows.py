@@ -9,7 +9,7 @@ import numpy as np
 
 from wtsnet.network import module
 from wtsnet.ops import linear, normalize, pad, scaled_dot_product_attention
-from wtsnet.ops.linear import affine
+from wtsnet.ops.affine import affine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,8 +9,8 @@ import numpy as np
 from wtsnet.blocks.yolo.convs import EPS, conv_block
 from wtsnet.network import module
 from wtsnet.ops import silu
-from wtsnet.ops.conv import convolution_as, kernel_of
-from wtsnet.ops.norm import affine_of_batch_norm
+from wtsnet.ops.convolution import convolution_as, kernel_of
+from wtsnet.ops.normalization import affine_of_batch_norm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

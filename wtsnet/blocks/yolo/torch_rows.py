@@ -36,9 +36,10 @@ def _row(name: str, op: Callable[..., Tensor]) -> None:
         return op(x, *(arg for arg in args if not isinstance(arg, bool)))
 
 
-for _name, _op in {**ACTIVATIONS, "Softmax": softmax}.items():
+for _name, _op in ACTIVATIONS.items():
     if _op not in (gelu, prelu):
         _row(_name, _op)
+_row("Softmax", softmax)
 _row("PixelShuffle", pixel_shuffle)
 _row("PixelUnshuffle", pixel_unshuffle)
 block("PReLU")(prelu)

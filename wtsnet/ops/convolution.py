@@ -9,8 +9,8 @@ import numpy as np
 
 from wtsnet.network import module, op
 from wtsnet.network.shape import squeeze, to, unsqueeze
-from wtsnet.ops.norm import affine_of_batch_norm, batch_norm
-from wtsnet.ops.pad import MODES, pad_with
+from wtsnet.ops.normalization import affine_of_batch_norm, batch_norm
+from wtsnet.ops.padding import MODES, pad_with
 from wtsnet.ops.weights import weight_of
 from wtsnet.ops.windows import spatial, spread
 

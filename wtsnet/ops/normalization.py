@@ -9,7 +9,7 @@ import numpy as np
 
 from wtsnet import trt as tensorrt
 from wtsnet.network import module, op
-from wtsnet.network.pointwise import sqrt
+from wtsnet.network.functions import sqrt
 from wtsnet.network.shape import fixed_size, reshape, to
 from wtsnet.ops.windows import spatial
 

@@ -1,4 +1,4 @@
-"""wtsnet/network/op.py: what layers are called, what is noted as a module's output, and what errors say."""
+"""wtsnet/network/declaring.py: what layers are called, what is noted as a module's output, and what errors say."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from tests.ops.support import OneOp, bools, build, check, check_sizes, integers, values
 from wtsnet import ops
 from wtsnet.errors import NetworkError
-from wtsnet.ops.pad import pad_with
+from wtsnet.ops.padding import pad_with
 
 WIDTHS = [(1, 2), (0, 3, 2, 1), (2, 2, 0, 0), (4, 4, 3, 3)]
 

@@ -12,7 +12,7 @@ from wtsnet.network.indexing import index_select
 from wtsnet.network.reduce import sum
 from wtsnet.network.shape import emit_slice, permute, reshape, unsqueeze
 from wtsnet.ops.create import arange_like
-from wtsnet.ops.pad import pad_with
+from wtsnet.ops.padding import pad_with
 from wtsnet.ops.windows import spatial, spread
 
 if TYPE_CHECKING:
