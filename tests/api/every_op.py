@@ -164,7 +164,7 @@ def run_examples(refused: list[str]) -> int:
         outputs = tried(name, partial(applied, net.root / name, example.op, *own), refused)
         for i, y in enumerate(outputs):
             net.output(f"{name}:{i}", y)
-        made[name] = [y.name for y in outputs]
+        made[name] = [f"{name}:{i}" for i in range(len(outputs))]
         with torch.inference_mode():
             twins[name] = flat(example.twin(*(given[x.name] for x in own))) if outputs else []
     found = ReferenceRunner(net.trt).run(given)

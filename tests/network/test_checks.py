@@ -112,6 +112,10 @@ def test_what_is_taken(annotation: str, value: Any, wanted: Any) -> None:
         ("Sequence[int]", [1, 2.0], "integers"),
         ("Sequence[int]", [[1]], "integers"),
         ("Sequence[int]", X, "integers"),
+        ("Sequence[str]", "ab", "texts"),
+        ("Sequence[int]", {1: 2}, "integers"),
+        ("Sequence[int]", {1, 2}, "integers"),
+        ("Sequence[Scope]", ROOT, "Scopes"),
         ("Sequence[int | Dim]", ["1"], "integers or Dims"),
         ("Sequence[Tensor]", X, "Tensors"),
         ("int | Sequence[int]", None, "an integer or integers"),
@@ -232,10 +236,10 @@ def test_what_is_no_dtype(value: Any) -> None:
         (NET, "a Network"),
         (X.trt, "an ITensor"),
         ("x" * 100, f"'{'x' * 76}…"),
-        (np.zeros((2, 2)), "array([[0., 0.], [0., 0.]])"),
+        (np.zeros((2, 2), int), "array([[0, 0], [0, 0]])"),
         (NET.root / "a", "Scope('a')"),
     ],
-    ids=str,
+    ids=lambda one: type(one).__name__,  # some show where in memory they are, which differs from process to process
 )
 def test_values_in_errors(value: Any, text: str) -> None:
     assert shown(value) == text

@@ -546,13 +546,13 @@ def test_an_annotation_that_nobody_knows_fails_at_once(ops_of_ones_own: None) ->
 def test_a_file_may_evaluate_its_annotations(ops_of_ones_own: None) -> None:
     """One without `from __future__ import annotations`: they are classes, and no texts."""
     made: dict[str, Any] = {"op": op, "Tensor": Tensor, "Scope": Scope, "Dim": Dim}
-    exec(
-        "from collections.abc import Sequence\n"
-        "@op()\n"
-        "def mine(s: Scope, input: Tensor, sizes: Sequence[int | Dim] | None = None, *, x: float = 1) -> Tensor:\n"
-        "    return input * x\n",
-        made,
-    )
+    source = """
+from collections.abc import Sequence
+@op()
+def mine(s: Scope, input: Tensor, sizes: Sequence[int | Dim] | None = None, *, x: float = 1) -> Tensor:
+    return input * x
+"""
+    exec(compile(source, "mine.py", "exec", dont_inherit=True), made)
     net, x = with_input()
     made["mine"](net.root / "a", x, (1, x.dims[0]), x=2.0)
     assert noted(net) == {"a": ["a"]}

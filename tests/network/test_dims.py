@@ -89,13 +89,12 @@ def test_numbers_that_change_nothing_cost_nothing() -> None:
 
 def test_padding_up_to_another_size_is_that_size() -> None:
     """As where a map is padded to the height of another: x.h + (y.h - x.h)."""
-    _, x, h, w = image()
+    net, x, h, w = image()
     _, again, _ = x.dims
     assert isinstance(again, Dim)
     assert again + (w - h) is w
     assert again + (5 - h) == 5  # a number again
-    assert isinstance(again + (h - w), Dim)
-    assert isinstance(h * 2 + (w - h * 2), Dim)
+    assert value(net, again + (h - w), h * 2 + (w - h * 2), h + (5 - relu(x).dims[1])) == [2 * H - W, W, 5]
 
 
 def test_nothing_enters_the_network_before_an_op_asks() -> None:

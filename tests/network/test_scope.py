@@ -69,7 +69,7 @@ def test_leave_modules() -> None:
 def test_has_weights(prefix: str) -> None:
     root = Network({f"{prefix}{name}": np.ones(1) for name in ("a.b.weight", "ab.weight", "c.weight")}).root
     with_weights = [root, root / "a", root / "a" / "b", root / "ab", root / "c"]
-    without = [root / "b", root / "a" / "weight", root / "a" / "b" / 0, root / "aa", root / "module"]
+    without = [root / "b", root / "a" / "b" / "weight", root / "a" / "b" / 0, root / "aa", root / "c" / "w"]
     assert [s.has_weights() for s in with_weights] == [True] * 5
     assert [s.has_weights() for s in without] == [False] * 5
     assert root.net.weights.unused() == ["a.b.weight", "ab.weight", "c.weight"]  # to ask takes nothing

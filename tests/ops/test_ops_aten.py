@@ -80,7 +80,8 @@ IN_PART = {
     "bitwise_or": "integers: TensorRT has no arithmetic of bits",
     "bitwise_xor": "integers: TensorRT has no arithmetic of bits",
     "index": "bools: the result's size depends on values",
-    "index_put": "bools with a value for each of those that are true: how many depends on values; masked_scatter",
+    "index_put": "bools with a value for each that is true: how many depends on values (masked_scatter takes enough); "
+    "adding up of integers: TensorRT has no product of them",
     "max_pool2d_with_indices": "the indices: TensorRT's pooling gives values alone",
     "max_pool3d_with_indices": "the indices: TensorRT's pooling gives values alone",
     "sort": "more than 3840 values, and an order of equal ones: TensorRT's top-k has neither",

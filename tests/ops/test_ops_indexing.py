@@ -307,13 +307,13 @@ def test_triangles(shape: tuple[int, ...], diagonal: int) -> None:
         ),
         (
             lambda x, i: ops.scatter_add(x, 0, i, x[:1]),
-            "scatter_add: index: found (3, 4) for (3, 4) and src (1, 4), expected the input's sizes but for dim 0, and no "
-            "more than those of src",
+            "scatter_add: index: found (3, 4) for (3, 4) and src (1, 4), expected the input's sizes but for dim 0, and "
+            "no more than those of src",
         ),
         (
             lambda x, i: ops.scatter_add(x, 0, i[:, :2], x[:, :2]),
-            "scatter_add: index: found (3, 2) for (3, 4) and src (3, 2), expected the input's sizes but for dim 0, and no "
-            "more than those of src",
+            "scatter_add: index: found (3, 2) for (3, 4) and src (3, 2), expected the input's sizes but for dim 0, and "
+            "no more than those of src",
         ),
         (lambda x, i: ops.one_hot(x, 4), "one_hot: input: found float32, expected int32 or int64"),
         (lambda x, i: ops.one_hot(i, 0), "one_hot: num_classes: found 0, expected at least 1"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from wtsnet import trt as tensorrt
 from wtsnet.network.declaring import op
 from wtsnet.network.pointwise import activation, elementwise, eq, floats, ge, gt, unary, where
 
@@ -163,7 +164,9 @@ def erf(input: Tensor) -> Tensor:
 @op("torch.isnan")
 def isnan(input: Tensor) -> Tensor:
     """Whether it is NaN."""
-    return unary("ISNAN", input)
+    if hasattr(tensorrt.module().UnaryOperation, "ISNAN"):
+        return unary("ISNAN", input)
+    return unary("NOT", elementwise("EQUAL", input, input))  # TensorRT 10.0: nothing else is unequal to itself
 
 
 @op("torch.isinf")

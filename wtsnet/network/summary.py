@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from wtsnet import trt as tensorrt
-from wtsnet.trt import LayerView, view
+from wtsnet.trt import PACKED, LayerView, view
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +39,7 @@ def layers(net: Network) -> Iterator[LayerFacts]:
         layer = view(net.trt, index)
         outputs = ", ".join(_described(layer.get_output(i)) for i in range(layer.num_outputs))
         held = list(_weights(layer))
-        yield LayerFacts(layer.name, layer.layer_type, outputs, sum(w.size for w in held), sum(w.nbytes for w in held))
+        yield LayerFacts(layer.name, layer.layer_type, outputs, sum(w.size for w in held), sum(map(_bytes, held)))
 
 
 def _weights(layer: LayerView) -> Iterator[Any]:
@@ -46,6 +48,12 @@ def _weights(layer: LayerView) -> Iterator[Any]:
         held = getattr(layer, name)
         if held is not None:
             yield held
+
+
+def _bytes(weights: Any) -> int:
+    """How many bytes weights take; of values of four bits TensorRT itself can't say."""
+    packed = not isinstance(weights, np.ndarray) and tensorrt.dtype_name(weights.dtype) in PACKED
+    return (int(weights.size) + 1) // 2 if packed else int(weights.nbytes)
 
 
 def _described(tensor: Any) -> str:
