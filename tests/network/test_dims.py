@@ -241,3 +241,37 @@ def test_with_tensors() -> None:
     assert {name: array.item() for name, array in found.items()} == pytest.approx(
         {"h+1": 8, "1-h": -6, "h-1": 6, "w*1": 3, "h/w": 7 / 3, "h%2": 1}
     )
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda x: x / x.shape[1],
+        lambda x: x * (1 / x.shape[1]),
+        lambda x: x + x.shape[1],
+        lambda x: x[:, x.shape[1] - 1],
+        lambda x: x[:, x.shape[1]],
+        lambda x: x[:, : x.shape[1]],
+        lambda x: x[:, : x.shape[1] // 2],
+        lambda x: x.sum(1) if x.shape[1] > 4 else x,
+        lambda x: x.reshape(x.shape[0] * x.shape[1], 8),
+        lambda x: x[:, -1:].expand(x.shape),
+        lambda x: x[:1].expand(x.shape[0], -1, -1),
+        lambda x: x.net.root.constant(np.ones((1, 1, 8))).expand(x.shape[0], -1, -1),
+        lambda x: divmod(x.shape[1], 2),
+        lambda x: -x.shape[1],
+    ],
+)
+def test_the_minus_one_of_a_shape_is_not_reckoned_with(use: Any) -> None:
+    """PyTorch's idioms with x.shape would give other numbers of the right shape."""
+    x = Network({}).input("x", ((1, 2, 4), (1, 6, 9), 8))
+    with pytest.raises(NetworkError, match=r"known only at run time, -1 in x\.shape, can't be reckoned with; x\.dims"):
+        use(x)
+
+
+def test_the_minus_one_of_a_shape_may_be_handed_on() -> None:
+    x = Network({}).input("x", ((1, 2, 4), 6, 8))
+    assert x.shape == (-1, 6, 8)
+    assert -1 in x.shape
+    assert x.reshape(x.shape[0], 48).shape == (-1, 48)
+    assert x.expand(x.shape[0], -1, 8).shape == (-1, 6, 8)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 import shutil
 import sys
@@ -86,8 +85,7 @@ def fill(entry: Path, engine: Engine) -> None:
 def _sources(model: str) -> str:
     """The sha256 of wtsnet's own sources and of those that the model's module uses, installed packages left out. An
     ONNX file has no sources."""
-    packages = [importlib.import_module("wtsnet"), zoo()]
-    roots = [Path(path) for package in packages for path in package.__path__]
+    roots = [Path(__file__).parents[1], *map(Path, zoo().__path__)]
     ours = {file for root in roots for ending in ("py", "yaml") for file in root.rglob(f"*.{ending}")}
     theirs = set() if is_onnx(model) else _sources_of(model)
     digest = hashlib.sha256()

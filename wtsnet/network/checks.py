@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeGuard
 
 import numpy as np
 
-from wtsnet.network.dims import Dim
+from wtsnet.network.dims import Dim, Late
 from wtsnet.trt import MEMBERS
 
 if TYPE_CHECKING:
@@ -44,11 +44,13 @@ class Kind(NamedTuple):
 
 def _integer(value: Any) -> int:
     if isinstance(value, int | np.integer) and not isinstance(value, bool):
-        return int(value)
+        return value if isinstance(value, Late) else int(value)
     raise Mismatch
 
 
 def _number(value: Any) -> Any:
+    if isinstance(value, Late):
+        value.refuse()
     if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):
         return value.item() if isinstance(value, np.generic) else value
     raise Mismatch

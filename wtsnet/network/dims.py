@@ -6,17 +6,37 @@ write `n, c, h, w = x.dims` and pay only for what it uses.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from wtsnet import trt as tensorrt
+from wtsnet.errors import NetworkError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wtsnet.network.network import Network
     from wtsnet.network.tensor import Tensor
+
+
+class Late(int):
+    """The -1 in a tensor's `shape` of a size that is known only at run time. It is equal to -1, and may be given
+    where that has a meaning; to reckon with it is an error, which would else go wrong in silence."""
+
+    def refuse(self, *_: object) -> NoReturn:
+        """Raise NetworkError: what to take in its place is said."""
+        raise NetworkError(
+            "a size that is known only at run time, -1 in x.shape, can't be reckoned with; x.dims[i] or x.size(i) can"
+        )
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __neg__ = __abs__ = refuse
+    __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = refuse
+    __pow__ = __rpow__ = __divmod__ = __rdivmod__ = refuse
+    __lt__ = __le__ = __gt__ = __ge__ = refuse
+
+
+LATE = Late(-1)
 
 
 class Dim:

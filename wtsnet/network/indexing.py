@@ -10,7 +10,7 @@ import numpy as np
 from wtsnet import trt as tensorrt
 from wtsnet.network.checks import CLASSES, is_tensor, shown
 from wtsnet.network.declaring import op
-from wtsnet.network.dims import Dim
+from wtsnet.network.dims import Dim, Late
 from wtsnet.network.pointwise import elementwise, where
 from wtsnet.network.shape import axis_of, cat, cut, cut_axes, expand, lifted, movedim, select, to, unsqueeze
 
@@ -111,6 +111,8 @@ def spread_to(x: Tensor, sizes: Sequence[int | Dim], name: str) -> Tensor:
 
 
 def _is_integer(item: Any) -> bool:
+    if isinstance(item, Late):
+        item.refuse()
     return isinstance(item, int | np.integer) and not isinstance(item, bool)
 
 

@@ -270,7 +270,7 @@ class Network:
         self._unnamed[layer.name] = self.where
         out = Tensor(self, layer.get_output(0), layer)
         out.trt.name = layer.name
-        if tensorrt.log.errors or min(out.shape, default=0) < -1:
+        if tensorrt.log.errors or min(out.trt.shape, default=0) < -1:
             raise self.error(f"{method}: {tensorrt.log.last_error()}")
         return out
 

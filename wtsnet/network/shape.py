@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from wtsnet import trt as tensorrt
 from wtsnet.network.declaring import op
-from wtsnet.network.dims import Dim, shape_tensor, smallest
+from wtsnet.network.dims import Dim, Late, shape_tensor, smallest
 
 if TYPE_CHECKING:
     from wtsnet.network.tensor import Tensor
@@ -65,7 +65,7 @@ def reshape(input: Tensor, shape: Sequence[int | Dim]) -> Tensor:
 
 
 def _reshaped(x: Tensor, shape: Sequence[int | Dim]) -> Tensor:
-    sizes = list(shape)
+    sizes = [int(size) if isinstance(size, Late) else size for size in shape]  # what is left over
     if not any(_is_open(size) for size in sizes) and sum(isinstance(size, Dim) for size in sizes) == 1:
         sizes = [-1 if isinstance(size, Dim) else size for size in sizes]  # no shape layer is needed
     fixed = [size for size in sizes if not isinstance(size, Dim)]
@@ -335,6 +335,9 @@ def expand(input: Tensor, size: Sequence[int | Dim]) -> Tensor:
         raise input.error(f"size: found {tuple(size)}, expected {input.rank} or more for shape {input.shape}")
     x = lifted(input, len(size))
     sizes = [own if _is_open(want) else want for own, want in zip(x.dims, size, strict=True)]
+    for own, want in zip(x.shape, size, strict=True):
+        if isinstance(want, Late) and own != -1:  # it would keep what is meant to be repeated
+            want.refuse()
     for own, want in zip(x.shape, sizes, strict=True):
         if own != 1 and (own != -1 if isinstance(want, Dim) else own != want):
             raise input.error(f"size: found {tuple(size)}, expected {input.shape}'s own sizes where these are not 1")

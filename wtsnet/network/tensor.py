@@ -11,7 +11,7 @@ from wtsnet import trt as tensorrt
 from wtsnet.errors import NetworkError
 from wtsnet.network import functions, indexing, pointwise, product, reduce, scattering, shape
 from wtsnet.network.checks import CLASSES, Mismatch, dtype_name, shown
-from wtsnet.network.dims import Dim
+from wtsnet.network.dims import LATE, Dim
 
 if TYPE_CHECKING:
     from wtsnet.network.checks import DType, Index
@@ -34,7 +34,7 @@ class Tensor:
     Attributes:
         trt: TensorRT's ITensor.
         net: the network.
-        shape: its sizes; -1 for one that is known only at run time.
+        shape: its sizes; one that is known only at run time is a -1 that can't be reckoned with: see `dims`.
         dtype: such as "float32".
         layer: the layer that made it, None for an input.
     """
@@ -48,7 +48,7 @@ class Tensor:
         self.trt = trt
         self.layer = layer
         try:
-            self.shape: tuple[_int, ...] = tuple(trt.shape)
+            self.shape: tuple[_int, ...] = tuple(LATE if size == -1 else size for size in trt.shape)
         except (RuntimeError, ValueError):  # the layer can't have an output: `emit` gives TensorRT's reason
             said = tensorrt.log.last_error()
             raise (NetworkError(f"{trt.name}: {said}") if layer is None else net.error(said)) from None

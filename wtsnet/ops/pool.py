@@ -331,7 +331,7 @@ def _adaptive_sizes(x: Tensor, size: int | Sequence[int | None]) -> tuple[int, .
 def _even_windows(x: Tensor, sizes: tuple[int, ...]) -> tuple[int, ...] | None:
     """The window of a plain pooling that does the same, where every size divides its length."""
     pairs = list(zip(x.shape[2:], sizes, strict=True))
-    if any(length % n or -1 in (length, n) for length, n in pairs if length != n):
+    if any(-1 in (length, n) or length % n for length, n in pairs if length != n):
         return None
     return tuple(1 if length == n else length // n for length, n in pairs)
 

@@ -78,8 +78,7 @@ def area_attention(s: Scope, x: Tensor, area: int = 1) -> Tensor:
     `qkv` gives each head in turn its query, key and values.
     """
     (n, _, h, w), c = x.dims, x.shape[1]
-    places = x.shape[2] * x.shape[3]
-    if -1 not in x.shape[2:] and places % area:
+    if -1 not in x.shape[2:] and (places := x.shape[2] * x.shape[3]) % area:
         raise s.error(f"area: found {area}, expected a divisor of the {places} places of {x.shape}")
     heads = c // HEAD
     width = c // heads
