@@ -64,7 +64,6 @@ BY_NAME = {
     "wtsnet.trt.flavours",  # one TensorRT or the other
     "wtsnet.definition.registry",  # the models, which register themselves
     "wtsnet.definition.zoo",  # the package of the models, wherever it is
-    "wtsnet.engine.cache",  # what a plan depends on is all that wtsnet is
     "wtsnet.blocks",  # its own files
     "wtsnet.cli.doctor",  # whether a package can be imported is the question
 }
