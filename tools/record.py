@@ -21,8 +21,6 @@ from wtsnet.proof import load_module, record
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["load_module", "main", "record"]
-
 
 def _input(arguments: argparse.Namespace) -> torch.Tensor:
     if arguments.input:

@@ -13,9 +13,9 @@ import torch
 from tests.models.conftest import run
 from tests.upstream import ultralytics
 from tests.upstream.realistic import realistic
-from tools.record import record
 from wtsnet import define
 from wtsnet.network.weights import Weights
+from wtsnet.proof import record
 from wtsnet.proof.verifying import relative_error, verify
 
 

@@ -17,10 +17,10 @@ from tests.models.test_plans import build_any_size
 from tests.upstream import realistic_one
 from tests.upstream.huggingface import DETR_HIDDEN, detr, package, vit
 from tests.upstream.realistic import realistic
-from tools.record import record
 from wtsnet import define
 from wtsnet.checkpoint.exporting import export
 from wtsnet.errors import ModelError, NetworkError, ShapeError
+from wtsnet.proof import record
 from wtsnet.proof.verifying import relative_error
 
 

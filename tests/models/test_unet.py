@@ -14,10 +14,10 @@ from tests.models.test_parity import compare
 from tests.upstream import realistic_one
 from tests.upstream.realistic import realistic
 from tests.upstream.unet import UNet
-from tools.record import record
 from wtsnet import define
 from wtsnet.definition.registry import models
 from wtsnet.errors import ModelError
+from wtsnet.proof import record
 from wtsnet.proof.verifying import relative_error
 
 
