@@ -1,4 +1,4 @@
-"""Every error that wtsnet raises on purpose.
+"""Every error that wtsnet raises on purpose, and its warnings.
 
     WtsnetError
     ├── WtsError                a .wts file that can't be read as written, or values that can't be written
@@ -18,10 +18,14 @@
     └── TensorRTError           no usable TensorRT, or one that lacks what was asked for
 
 The command line prints each of them as one line and exits with 2. Other exceptions are defects of wtsnet.
+
+A `WtsnetWarning` says what was done otherwise than asked for, or without; the command line prints it as a note.
 """
 
 from __future__ import annotations
 
+import sys
+import warnings
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -91,6 +95,18 @@ class ImageError(WtsnetError):
 
 class TensorRTError(WtsnetError):
     """No usable TensorRT, or one that lacks what was asked for."""
+
+
+class WtsnetWarning(UserWarning):
+    """Something was done otherwise than it was asked for, or without a part of it; the message says what and why."""
+
+
+def warn(text: str) -> None:
+    """Warn at the line, outside of wtsnet, that led here; Python shows it once for each such line."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "wtsnet":
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, WtsnetWarning, stacklevel=level)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -10,14 +10,17 @@ from wtsnet.decode.keypoints import Poses
 from wtsnet.decode.lanes import Lane
 from wtsnet.decode.masks import Instances
 from wtsnet.decode.plain import plain
+from wtsnet.decode.registry import TASKS, Function, Seen, collected, decoder, decoders
 from wtsnet.decode.rotated import RotatedDetection, RotatedDetections
 from wtsnet.decode.semantic import ClassMap
 
 __all__ = [
+    "TASKS",
     "ClassMap",
     "Decoder",
     "Detection",
     "Detections",
+    "Function",
     "Instances",
     "Lane",
     "Names",
@@ -25,7 +28,11 @@ __all__ = [
     "Result",
     "RotatedDetection",
     "RotatedDetections",
+    "Seen",
     "class_name",
+    "collected",
+    "decoder",
+    "decoders",
     "detections_from_predictions",
     "plain",
 ]
