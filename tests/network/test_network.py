@@ -59,7 +59,10 @@ def test_inputs_and_outputs() -> None:
 
 @pytest.mark.parametrize("size", [0, -1, (2, 1, 4), (1, 2), (1, 4, 2)])
 def test_input_sizes_that_are_none(size: Any) -> None:
-    with pytest.raises(NetworkError, match=r"input x: found size .*, expected 1 <= min <= opt <= max"):
+    with pytest.raises(
+        NetworkError,
+        match=r"input x: found size .*, expected a number or \(min, opt, max\) with 1 <= min <= opt <= max",
+    ):
         Network({}).input("x", (size, 3))
 
 

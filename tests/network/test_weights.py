@@ -70,6 +70,19 @@ def test_what_can_not_be_taken_is_said(value: Any, reason: str) -> None:
         Weights({"w": value}).take("w", (1,))
 
 
+def test_again_counts_anew() -> None:
+    weights = Weights({"a": np.zeros(2), "b": np.zeros(2)})
+    weights.take("a", (2,))
+    fresh = weights.again()
+    fresh.take("b", (2,))
+    assert (weights.unused(), fresh.unused()) == (["b"], ["a"])
+
+
+def test_a_mapping_in_a_mapping_is_no_weight() -> None:
+    with pytest.raises(WeightError, match=r"^weights: state_dict: found a mapping, expected an array"):
+        Weights({"state_dict": {"a": np.zeros(2)}})
+
+
 def test_infinities_are_values() -> None:
     assert np.isinf(Weights({"w": np.array([np.inf])}).take("w", (1,)))
 

@@ -4,6 +4,7 @@ it takes. What a Tensor's operators and methods need is here too, as ops of thei
 It knows nothing of models, of pictures or of what becomes of the network.
 """
 
+from wtsnet.network.checks import as_dtype_name
 from wtsnet.network.declaring import OPS, Op, module, op
 from wtsnet.network.dims import Dim, shape_tensor
 from wtsnet.network.network import PRECISIONS, Network
@@ -23,6 +24,7 @@ __all__ = [
     "Scope",
     "Tensor",
     "Weights",
+    "as_dtype_name",
     "layers",
     "module",
     "op",

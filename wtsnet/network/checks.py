@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeGuard
 
 import numpy as np
 
+from wtsnet.errors import NetworkError, nearest
 from wtsnet.network.dims import Dim, Late
 from wtsnet.trt import MEMBERS
 
@@ -97,6 +98,21 @@ def dtype_name(value: Any) -> str:
     if name not in MEMBERS or not (isinstance(value, str | np.dtype) or type(value).__name__ == "dtype"):
         raise Mismatch
     return name
+
+
+def as_dtype_name(value: Any) -> str:
+    """`dtype_name`, for what is no argument of an op.
+
+    Raises:
+        NetworkError: it is none that TensorRT knows.
+    """
+    try:
+        return dtype_name(value)
+    except Mismatch:
+        found = value if isinstance(value, str) else repr(value)
+        raise NetworkError(
+            f'dtype: found {found}, expected one such as "float32"{nearest(str(found), MEMBERS)}'
+        ) from None
 
 
 def _instance(name: str) -> Callable[[Any], Any]:

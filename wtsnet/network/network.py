@@ -15,6 +15,7 @@ import numpy as np
 
 from wtsnet import trt as tensorrt
 from wtsnet.errors import NetworkError
+from wtsnet.network.checks import as_dtype_name
 from wtsnet.network.scope import Scope
 from wtsnet.network.shape import to
 from wtsnet.network.tensor import Tensor
@@ -89,25 +90,35 @@ class Network:
         self,
         name: str,
         shape: Sequence[int | tuple[int, int, int]],
-        dtype: str = "float32",
+        dtype: Any = "float32",
     ) -> Tensor:
         """Add a network input.
 
         Args:
             name: what runners call it.
             shape: a number for a fixed size, (min, opt, max) for one that may change between runs.
-            dtype: such as "float32".
+            dtype: such as "float32", np.float32 or torch.float32.
 
         Raises:
-            NetworkError: a size that is no such range, a name that is taken, or what TensorRT refuses.
+            NetworkError: a dtype that is none, a size that is no such range, a name that is taken, or what TensorRT
+                refuses.
         """
         if name in self._names:
             raise NetworkError(f"input {name}: the network has an input or a layer of that name already")
+        try:
+            dtype = as_dtype_name(dtype)
+        except NetworkError as error:
+            raise NetworkError(f"input {name}: {error}") from None
         ranges = [size if isinstance(size, tuple) else (size, size, size) for size in shape]
         for size in ranges:
-            if len(size) != 3 or not 1 <= size[0] <= size[1] <= size[2]:
+            if (
+                not all(isinstance(one, int) for one in size)
+                or len(size) != 3
+                or not 1 <= size[0] <= size[1] <= size[2]
+            ):
                 found = ":".join(map(str, size))
-                raise NetworkError(f"input {name}: found size {found}, expected 1 <= min <= opt <= max")
+                expected = "a number or (min, opt, max) with 1 <= min <= opt <= max"
+                raise NetworkError(f"input {name}: found size {found}, expected {expected}")
         fixed = [low if low == high else -1 for low, _, high in ranges]
         tensorrt.log.errors.clear()
         tensor = self.trt.add_input(self.unique(name), tensorrt.dtype(dtype), fixed)

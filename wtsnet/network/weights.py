@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import math
 import os
@@ -53,6 +54,8 @@ class Weights:
                 self.manifest = WeightsManifest.read(beside)
                 _check_entries(file, self.manifest, beside)
         elif isinstance(source, Mapping) and all(isinstance(key, str) for key in source):
+            if nested := next((key for key, value in source.items() if isinstance(value, Mapping)), None):
+                raise WeightError(f"weights: {nested}: found a mapping, expected an array; give what is in it alone")
             self._values = source
         else:
             raise WeightError(f"weights: found {type(source).__name__}, expected a .wts path or a mapping of names")
@@ -69,6 +72,12 @@ class Weights:
         own."""
         self.facts = facts
         return self
+
+    def again(self) -> Weights:
+        """The same weights, none of which is taken yet."""
+        fresh = copy.copy(self)
+        fresh._taken = set()
+        return fresh
 
     @property
     def origin(self) -> str:

@@ -46,7 +46,7 @@ class ReferenceRunner:
     dtypes that TensorRT gives them and freed after their last use.
 
     Args:
-        network: the INetworkDefinition.
+        network: the INetworkDefinition, or a `wtsnet.Network`.
         device: a torch device: "cpu" or "cuda". Convolutions on CUDA do not use TF32.
 
     Attributes:
@@ -60,7 +60,7 @@ class ReferenceRunner:
 
     def __init__(self, network: Any, device: str | torch.device = "cpu") -> None:
         self.device = torch.device(device)
-        graph = Graph(network, self.device)
+        graph = Graph(getattr(network, "trt", network), self.device)
         self._graph: Graph | None = graph
         self._program = self._assemble(graph, fuse=True)
         self.inputs = {graph.specs[slot].name: graph.specs[slot] for slot in graph.inputs}
