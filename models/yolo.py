@@ -84,18 +84,20 @@ class YOLO:
 
 
 def image(cfg: YOLO) -> Image:
-    """The input: RGB pictures between 0 and 1, whole; of classifiers a square from their middle."""
+    """The input: RGB or grey pictures between 0 and 1, whole; of classifiers a square from their middle."""
     architecture = cfg.architecture
     channels = architecture.channels if architecture else 3
     preprocess: dict[str, Any] = {"kind": "letterbox", "fill": 114}
-    if channels != 3:
-        preprocess = {}  # there is no usual way from a picture to these
-    elif cfg.block == "RTDETRDecoder":
-        preprocess = {"kind": "stretch"}
+    if cfg.block == "RTDETRDecoder":
+        preprocess = {"kind": "stretch", "antialias": False}
+    elif cfg.block == "Classify" and architecture and architecture.yolov5:
+        preprocess = {"kind": "middle", "antialias": False}
+        if channels == 3:
+            preprocess |= {"mean": list(MEAN), "std": list(STD)}
     elif cfg.block == "Classify":
         preprocess = {"kind": "crop", "resize": cfg.imgsz}
-        if architecture and architecture.yolov5:
-            preprocess |= {"mean": list(MEAN), "std": list(STD)}
+    if channels == 4:  # upstream reads files with OpenCV, and makes RGB of three channels only
+        preprocess["order"] = "BGR"
     return Image(channels=channels, size=cfg.imgsz, multiple=cfg.stride, preprocess=preprocess)
 
 

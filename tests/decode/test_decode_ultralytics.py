@@ -21,7 +21,7 @@ from wtsnet.decode.masks import instances
 from wtsnet.decode.rotated import RotatedDetections
 from wtsnet.decode.rotated_nms import probiou
 from wtsnet.pictures.placement import Letterbox, Stretch
-from wtsnet.pictures.reading import letterbox
+from wtsnet.pictures.resizing import letterbox
 
 Array = npt.NDArray[Any]
 STRIDES = (8, 16, 32)

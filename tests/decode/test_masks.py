@@ -11,7 +11,7 @@ from wtsnet.decode.boxes import Detections
 from wtsnet.decode.masks import Instances, instances
 from wtsnet.errors import RunnerError
 from wtsnet.pictures.placement import Letterbox, Stretch
-from wtsnet.pictures.reading import letterbox
+from wtsnet.pictures.resizing import letterbox
 
 SIZE = (16, 24)
 

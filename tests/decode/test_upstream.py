@@ -14,7 +14,7 @@ from wtsnet.decode.anchors import candidates_from_anchors, yolov5_raw
 from wtsnet.decode.boxes import Detections, detections, detections_from_predictions
 from wtsnet.decode.candidates import Choice, select
 from wtsnet.decode.masks import instances
-from wtsnet.pictures.reading import letterbox
+from wtsnet.pictures.resizing import letterbox
 
 Array = npt.NDArray[Any]
 ANCHORS = np.array(

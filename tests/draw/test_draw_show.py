@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from wtsnet.decode.classes import ClassScore
 from wtsnet.decode.keypoints import Poses
 from wtsnet.decode.lanes import Lane
 from wtsnet.decode.masks import Instances
+from wtsnet.decode.registry import TASKS
 from wtsnet.decode.rotated import RotatedDetections
 from wtsnet.decode.semantic import ClassMap
 from wtsnet.draw.boxes import draw
@@ -18,8 +21,10 @@ from wtsnet.draw.keypoints import draw_keypoints
 from wtsnet.draw.lanes import draw_lanes
 from wtsnet.draw.masks import draw_masks
 from wtsnet.draw.rotated import draw_rotated
+from wtsnet.draw.scores import draw_scores
 from wtsnet.draw.show import SHOWN, show
 from wtsnet.errors import ImageError, ManifestError
+from wtsnet.pictures.frames import displayable
 
 SOURCE = (50, 30)
 PICTURE = np.full((*SOURCE, 3), 90, np.uint8)
@@ -33,6 +38,7 @@ def test_each_result_as_its_own_kind_draws_it() -> None:
     turned = RotatedDetections(np.array([[15, 25, 9, 20, 0.5]], np.float32), *BOXES[1:])
     classes = ClassMap(np.ones(SOURCE, np.int32))
     lanes = (Lane(0, np.array([[2, 3], [20, 30], [25, 40]], np.float32), np.ones(3, np.float32)),)
+    scores = [ClassScore(0, "cat", 0.5)]
     drawn = [
         (show(PICTURE, found), draw(PICTURE, found)),
         (show(PICTURE, masks), draw_masks(PICTURE, masks)),
@@ -40,6 +46,7 @@ def test_each_result_as_its_own_kind_draws_it() -> None:
         (show(PICTURE, turned), draw_rotated(PICTURE, turned)),
         (show(PICTURE, classes), draw_classes(PICTURE, classes)),
         (show(PICTURE, lanes), draw_lanes(PICTURE, lanes)),
+        (show(PICTURE, scores), draw_scores(PICTURE, scores)),
     ]
     for ours, wanted in drawn:
         assert (wanted != PICTURE).any()
@@ -52,10 +59,26 @@ def test_names_are_passed_on() -> None:
         show(PICTURE, Detections(*BOXES), [])
 
 
-def test_classes_of_a_picture_lie_nowhere() -> None:
-    with pytest.raises(ImageError, match=r"^classes of a whole picture can't be drawn on it$"):
-        show(PICTURE, [ClassScore(0, "cat", 0.5)])
+@pytest.mark.parametrize("channels", [1, 2, 4, 10])
+def test_pictures_of_other_channels(channels: int) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (*SOURCE, channels), dtype=np.uint8)
+    before = image.copy()
+    drawn = show(image, Detections(*BOXES))
+    np.testing.assert_array_equal(drawn, draw(displayable(image), Detections(*BOXES)))
+    np.testing.assert_array_equal(image, before)
 
 
-def test_no_lanes_leave_the_picture() -> None:
+@pytest.mark.parametrize("result", ["cat", ("cat",), ["cat"], None])
+def test_what_is_no_result(result: Any) -> None:
+    found = type(result).__name__
+    with pytest.raises(ImageError, match=f"^result: found {found}, expected one of wtsnet's own, which it can draw$"):
+        show(PICTURE, result)
+
+
+def test_nothing_found_leaves_the_picture() -> None:
     np.testing.assert_array_equal(show(PICTURE, ()), PICTURE)
+    np.testing.assert_array_equal(show(PICTURE, []), PICTURE)
+
+
+def test_every_task_is_drawn() -> None:
+    assert sorted(SHOWN) == sorted(TASKS)

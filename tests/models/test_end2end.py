@@ -175,7 +175,7 @@ def test_rtdetr_facts(rtdetr: Found) -> None:
     facts = define("rtdetr-l", rtdetr.twin.weights).facts
     common = {"kind": "rtdetr", "task": "detect", "head": "topk", "classes": 4, "strides": [8, 16, 32]}
     assert facts["decode"] == common
-    assert facts["preprocess"] == {"kind": "stretch", "size": [640, 640]}
+    assert facts["preprocess"] == {"kind": "stretch", "antialias": False, "size": [640, 640]}
 
 
 def test_rtdetr_of_pictures_with_fewer_places_than_queries(rtdetr: Found) -> None:

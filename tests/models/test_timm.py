@@ -11,7 +11,7 @@ from torch import nn
 
 from tests.blocks.support import EPS, check_block, picture, prepare
 from tests.upstream.timm import package
-from wtsnet import define
+from wtsnet import Image, define
 from wtsnet.definition.registry import find, models
 from wtsnet.errors import MissingWeightError
 from wtsnet.network import Scope, Tensor
@@ -26,7 +26,8 @@ def test_preprocessing(name: str) -> None:
     config = package().data.resolve_data_config(pretrained_cfg=package().get_pretrained_cfg(name).to_dict())
     resize, crop, _, normalize = package().data.create_transform(**config).transforms
     model = models()[name]
-    image = model.image_of(model.config)
+    image = model.inputs_of(model.config)
+    assert isinstance(image, Image)
     assert (image.size, image.size) == crop.size == config["input_size"][1:]
     assert image.preprocess == {
         "kind": "crop",

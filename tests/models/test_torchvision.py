@@ -8,7 +8,7 @@ import torchvision.models as published
 from torch import nn
 
 from tests.upstream import find
-from wtsnet import define
+from wtsnet import Image, define
 from wtsnet.definition.registry import models
 from wtsnet.trt.flavours import module as tensorrt
 
@@ -20,7 +20,8 @@ def test_preprocessing(name: str) -> None:
     """As torchvision does it for the weights that it calls DEFAULT."""
     wanted = published.get_model_weights(name).DEFAULT.transforms()
     model = models()[name]
-    image = model.image_of(model.config)
+    image = model.inputs_of(model.config)
+    assert isinstance(image, Image)
     assert image.size == wanted.crop_size[0]
     assert image.preprocess == {
         "kind": "crop",

@@ -14,7 +14,7 @@ from tests.models.test_parity import compare
 from tests.upstream import realistic_one
 from tests.upstream.realistic import realistic
 from tests.upstream.unet import UNet
-from wtsnet import define
+from wtsnet import Image, define
 from wtsnet.definition.registry import models
 from wtsnet.errors import ModelError
 from wtsnet.proof import record
@@ -84,6 +84,8 @@ def test_what_decoders_are_told() -> None:
     assert net.facts["decode"] == {"kind": "semantic", "head": "raw", "classes": 3}
     assert net.facts["task"] == "semantic"
     assert net.facts["preprocess"] == {"kind": "stretch", "interpolation": "bicubic", "size": [67, 93]}
-    assert models()["unet"].image.size == (640, 959)  # type: ignore[union-attr]
+    image = models()["unet"].inputs
+    assert isinstance(image, Image)
+    assert image.size == (640, 959)
     with pytest.raises(ModelError, match=r"^head: found 'best', expected one of raw, decoded, classes$"):
         define("unet", made.module.state_dict(), head="best")

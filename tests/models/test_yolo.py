@@ -15,7 +15,7 @@ from torch import Tensor
 from tests.models.conftest import Twin, run
 from tests.upstream import realistic_one, ultralytics
 from tests.upstream.realistic import realistic
-from wtsnet import define
+from wtsnet import Image, define
 from wtsnet.proof.verifying import relative_error
 
 Array = NDArray[np.float32]
@@ -188,7 +188,8 @@ def test_classifiers(name: str) -> None:
     facts = define(twin.name, twin.weights).facts
     assert facts["decode"]["task"] == "classify"
     normal = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]} if name == "yolov5n-cls" else {}
-    assert facts["preprocess"] == {"kind": "crop", "resize": 224, "size": [224, 224], **normal}
+    way = {"kind": "middle", "antialias": False} if name == "yolov5n-cls" else {"kind": "crop", "resize": 224}
+    assert facts["preprocess"] == {**way, "size": [224, 224], **normal}
 
 
 def test_masks_of_yolov5() -> None:
@@ -219,4 +220,6 @@ def test_sizes(name: str, multiple: int) -> None:
     from wtsnet.definition.registry import find
 
     model = find(name)
-    assert model.image_of(model.config).multiple == multiple
+    image = model.inputs_of(model.config)
+    assert isinstance(image, Image)
+    assert image.multiple == multiple

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wtsnet.pictures.placement import Letterbox, Placement, Stretch
-from wtsnet.pictures.reading import letterbox
+from wtsnet.pictures.resizing import letterbox
 
 SIDES = st.integers(1, 700)
 

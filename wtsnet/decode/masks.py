@@ -88,7 +88,7 @@ def instances(
     if broken := np.count_nonzero(np.isnan(logits)):
         raise RunnerError(f"{broken} of {logits.size} logits are NaN: the network's weights or precision are at fault")
     masks = np.zeros((len(found), *source), bool)
-    for mask, plane, box in zip(masks, logits, np.ceil(boxes).astype(int), strict=True):
+    for mask, plane, box in zip(masks, logits, np.ceil(boxes).clip(0).astype(int), strict=True):
         # Pixels count whose left and upper side is within the box; only these are reckoned.
         rows, columns = slice(box[1], box[3]), slice(box[0], box[2])
         mask[rows, columns] = _inside(plane, down[rows], across[columns])

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from wtsnet.decode import ClassMap, Names, class_name
 from wtsnet.draw.boxes import class_color
+from wtsnet.draw.legend import write_legend
 from wtsnet.errors import ImageError, ModelError
 
 _LEAST = 0.005  # share of a picture from which on a class is named on it
@@ -35,16 +36,6 @@ def draw_classes(
     colors = np.array([class_color(int(index)) for index in present], np.float32)
     tinted = image * np.float32(1 - opacity) + colors[places.reshape(found.classes.shape)] * np.float32(opacity)
     canvas = Image.fromarray((tinted + 0.5).astype(np.uint8))
-    pen = ImageDraw.Draw(canvas)
-    letters = max(12, round(min(canvas.size) / 32))
-    font, margin = ImageFont.load_default(letters), max(2, letters // 4)
-    for line, (index, share) in enumerate(shares.items()):
-        top = line * (letters + margin)
-        if share < _LEAST or top + letters + margin > canvas.height:
-            break
-        text = f"{class_name(names, index)} {share:.0%}"
-        width = round(pen.textlength(text, font=font)) + letters + 2 * margin
-        pen.rectangle((0, top, width, top + letters + margin), fill=(0, 0, 0))
-        pen.rectangle((margin, top + margin, letters - 1, top + letters - 1), fill=class_color(index))
-        pen.text((letters + margin, top + (letters + margin) / 2), text, fill=(255, 255, 255), font=font, anchor="lm")
+    shown = [(index, share) for index, share in shares.items() if share >= _LEAST]
+    write_legend(canvas, [(f"{class_name(names, index)} {share:.0%}", class_color(index)) for index, share in shown])
     return np.array(canvas)
