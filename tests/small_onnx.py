@@ -61,6 +61,12 @@ def relu(path: Path, shape: Sequence[int | str] = ("n", 3, "h", "w"), dtype: str
     return write(path, [helper.make_node("Relu", ["x"], ["y"])], {"x": shape}, dtype=dtype)
 
 
+def means(path: Path) -> Path:
+    """y (1, 3), the mean of each colour of x (1, 3, 4, 4)."""
+    node = helper.make_node("ReduceMean", ["x"], ["y"], axes=[2, 3], keepdims=0)
+    return write(path, [node], {"x": (1, 3, 4, 4)})
+
+
 def two_inputs(path: Path) -> Path:
     """total = images + bias and product = images · bias, with sizes n and k that only run time knows."""
     nodes = [helper.make_node(op, ["images", "bias"], [out]) for op, out in (("Add", "total"), ("Mul", "product"))]

@@ -18,6 +18,7 @@ from tests.runtime.engines import spec
 from tests.runtime.reference_engine import ReferenceEngine
 from tests.small import lenet
 from wtsnet.bench import timing as module
+from wtsnet.bench.inputs import bench_arrays
 from wtsnet.bench.timing import STAGES, Measurement, bench
 from wtsnet.errors import RunnerError, VerifyError, WtsnetError
 from wtsnet.runtime import choosing as runtime
@@ -106,7 +107,7 @@ def engine_of(runner: Runner, **inputs: Any) -> Any:
         return runner
 
     takes = inputs or {"x": ("float32", [1, 2], [4, 2])}
-    manifest = SimpleNamespace(inputs=[spec(name, *args) for name, args in takes.items()])
+    manifest = SimpleNamespace(inputs=[spec(name, *args) for name, args in takes.items()], options={})
     return SimpleNamespace(manifest=manifest, runner=give)
 
 
@@ -218,6 +219,27 @@ def test_shapes(made: Runner, options: dict[str, Any], shapes: dict[str, Any]) -
     assert found.shapes == {name: array.shape for name, array in made.seen[0].items()} == shapes
 
 
+def test_inputs_that_decide_shapes_have_their_usual_values(made: Runner) -> None:
+    engine = engine_of(made, **TWO)
+    engine.manifest.options = {"values": {"size": [[1, 1, 1], [2, 7, 9], [5, 8, 9]]}}
+    bench(engine, duration=1, iterations=1)
+    assert made.seen[0]["size"].tolist() == [2, 7, 9]
+    given = {"x": np.zeros((1, 2)), "size": np.array([3, 3, 3]), "mask": np.zeros((2, 1), np.uint8)}
+    bench(engine, inputs=given, duration=1, iterations=1)
+    assert made.seen[-1]["size"].tolist() == [3, 3, 3]
+
+
+def test_random_inputs_of_every_dtype_and_rank() -> None:
+    kinds = ("float32", "float16", "bfloat16", "int8", "uint8", "int32", "int64", "bool")
+    takes = [spec(f"{name}{rank}", name, [2] * rank, [3] * rank) for name in kinds for rank in range(6)]
+    made = bench_arrays(takes, None, None, {"int645": (2, 3, 2, 3, 2)})
+    assert {name: (array.dtype.name, array.shape) for name, array in made.items()} == {
+        one["name"]: (one["dtype"], (2, 3, 2, 3, 2) if one["name"] == "int645" else tuple(one["opt"])) for one in takes
+    }
+    assert set(made["int645"].flat) == {0, 1}
+    assert set(made["bool5"].flat) == {False, True}
+
+
 def test_an_npz(made: Runner, tmp_path: Path) -> None:
     np.savez(tmp_path / "in.npz", x=np.full((2, 2), 7, np.float16))
     bench(engine_of(made), inputs=tmp_path / "in.npz", duration=1, iterations=1)
@@ -233,9 +255,10 @@ def test_an_npz(made: Runner, tmp_path: Path) -> None:
         ({"warm_up": -1}, RunnerError, "warm_up: found -1, expected seconds from 0"),
         ({"iterations": 0}, RunnerError, "iterations: found 0, expected a number from 1"),
         ({"streams": 0}, RunnerError, "streams: found 0, expected a number from 1"),
-        ({"batch": 5}, RunnerError, r"input 'x': found shape \(5, 2\), expected \(1..4, 2\)"),
+        ({"batch": 5}, RunnerError, r"input 'x': found shape \(5, 2\), expected \(1..4, 2\); "
+         "the batch is the first axis: where it is another, give shapes instead$"),
         ({"batch": 1}, RunnerError, r"input 'mask': found shape \(1, 1\), expected \(2..8, 1\)"),
-        ({"shapes": {"size": (4,)}}, RunnerError, r"input 'size': found shape \(4,\), expected \(3\)"),
+        ({"shapes": {"size": (4,)}}, RunnerError, r"input 'size': found shape \(4,\), expected \(3\)$"),
         ({"shapes": {"x": (10**9, 10**9)}}, RunnerError, "input 'x': found shape"),
         ({"shapes": {"mas": (4, 1)}}, RunnerError, r"input 'mas': unknown; did you mean 'mask'\? \(the engine takes x"),
         ({"batch": 2, "shapes": {"x": (2, 2)}}, RunnerError, "batch: found 2, and shapes too"),

@@ -13,7 +13,6 @@ import torch
 from onnx import helper
 
 import wtsnet
-from tests.small import lenet
 from tests.small_onnx import KERNEL, conv, refused, relu, two_inputs, write
 from wtsnet import trt as tensorrt
 from wtsnet.definition.onnxfile import OnnxFile
@@ -114,7 +113,7 @@ def test_options_that_a_file_does_not_have(tmp_path: Path, options: dict[str, An
         wtsnet.define(str(path), **options)
 
 
-def test_weights_and_shapes_where_they_do_not_belong(tmp_path: Path) -> None:
+def test_weights_where_they_do_not_belong(tmp_path: Path) -> None:
     path = relu(tmp_path / "x.onnx", (1,))
     with pytest.raises(ModelError, match=rf"^{path}: found weights as well, expected none: an .onnx file carries its"):
         wtsnet.define(str(path), {})
@@ -122,8 +121,21 @@ def test_weights_and_shapes_where_they_do_not_belong(tmp_path: Path) -> None:
         wtsnet.define("lenet")
     with pytest.raises(ModelError, match=r"^unknown model 'lennet'"):
         wtsnet.define("lennet")
-    with pytest.raises(ModelError, match=r"^shapes: found .*, but lenet takes batch and imgsz"):
-        wtsnet.define("lenet", lenet(), shapes={"data": (1, 1, 32, 32)})
+
+
+def test_a_way_from_a_picture_to_the_input(tmp_path: Path) -> None:
+    path = relu(tmp_path / "x.onnx", (1, 3, 8, 6))
+    net = wtsnet.define(str(path), preprocess={"kind": "stretch", "antialias": False}, task="classify")
+    assert net.facts["preprocess"] == {"kind": "stretch", "antialias": False, "size": [8, 6]}
+    assert net.facts["task"] == "classify"
+    last = relu(tmp_path / "last.onnx", (1, 8, 6, 1))
+    net = wtsnet.define(str(last), preprocess="letterbox")
+    assert net.facts["preprocess"] == {"kind": "letterbox", "layout": "NHWC", "size": [8, 6], "channels": 1}
+    flat = relu(tmp_path / "flat.onnx", (1, 9))
+    with pytest.raises(
+        ModelError, match=rf"^{flat}: preprocess: found 'crop', but no picture fits the inputs \(x 1×9\)"
+    ):
+        wtsnet.define(str(flat), preprocess="crop")
 
 
 def test_refused_nodes(tmp_path: Path) -> None:

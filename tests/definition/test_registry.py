@@ -14,6 +14,7 @@ import pytest
 
 import wtsnet
 from tests.small import TINY, tiny, tiny_file
+from wtsnet.decode import Seen, decoders
 from wtsnet.definition import registry
 from wtsnet.errors import ModelError
 from wtsnet.network.weights import Weights
@@ -67,6 +68,23 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
             registry.find(name.replace(":tiny", f":{wrong}"))
 
 
+def test_the_one_model_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    tiny_file(tmp_path)
+    assert registry.find(str(path)) is registry.find(f"{path}:tiny")
+    for source, told in ((TINY + TINY.replace('"tiny"', '"small"'), "tiny, small"), ("x = 1", "no model")):
+        path.write_text(source)
+        with pytest.raises(ModelError, match=rf"^{path} registers {told}; expected one, or mine.py:NAME$"):
+            registry.find(str(path))
+
+
+def test_the_decoders_of_a_file_are_its_own(tmp_path: Path) -> None:
+    name = tiny_file(tmp_path, TINY + "\n@wtsnet.decoder('count')\ndef count(outputs, seen): return 3\n")
+    assert registry.decoders_of(name)["count"]({}, Seen(None, {})) == 3
+    assert "count" not in registry.decoders_of("resnet18")
+    assert "count" not in decoders()
+
+
 def test_two_files_may_use_one_name_and_one_of_the_zoo(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
@@ -83,8 +101,8 @@ def test_a_relative_path_is_of_the_working_directory(tmp_path: Path, monkeypatch
         (tmp_path / folder).mkdir()
         tiny_file(tmp_path / folder, TINY.replace("size=8", f"size={size}"))
         monkeypatch.chdir(tmp_path / folder)
-        image = registry.find("mine.py:tiny").image
-        assert isinstance(image, registry.Image)
+        image = registry.find("mine.py:tiny").inputs
+        assert isinstance(image, wtsnet.Image)
         assert image.size == size
 
 
@@ -174,9 +192,11 @@ def test_a_model_registered_by_a_script_is_found_and_may_be_registered_again() -
 @pytest.mark.parametrize(
     ("made", "message"),
     [
-        (None, "output output: found NoneType, expected a Tensor"),
-        ({}, "mine: found no outputs, expected a Tensor or several by name"),
-        ({"y": np.zeros(3)}, "output y: found ndarray, expected a Tensor"),
+        (None, r"^mine: output: found NoneType, expected a Tensor; does the function return what it makes\?$"),
+        ({}, r"^mine: found no outputs, expected a Tensor or several, in a tuple or by name$"),
+        ((), r"^mine: found no outputs, expected a Tensor or several, in a tuple or by name$"),
+        ({"y": np.zeros(3)}, r"^mine: y: found ndarray, expected a Tensor$"),
+        ((3.0,), r"^mine: output0: found float, expected a Tensor$"),
     ],
 )
 def test_what_a_model_function_gives(made: Any, message: str) -> None:

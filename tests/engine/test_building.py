@@ -275,11 +275,12 @@ def test_builds_once(tmp_path: Path, builds: list[Any]) -> None:
     assert again.plan == first.plan
     assert again.manifest == first.manifest
     assert again.path is None
-    np.testing.assert_array_equal(again.runner()(data=X)["prob"], first.runner()(data=X)["prob"])
+    np.testing.assert_array_equal(again.runner("reference")(data=X)["prob"], first.runner("reference")(data=X)["prob"])
     (tmp_path / "out").mkdir()
     again.save(tmp_path / "out/x.plan")
     np.testing.assert_array_equal(
-        wtsnet.load(tmp_path / "out/x.plan").runner()(data=X)["prob"], first.runner()(data=X)["prob"]
+        wtsnet.load(tmp_path / "out/x.plan").runner("reference")(data=X)["prob"],
+        first.runner("reference")(data=X)["prob"],
     )
 
 
@@ -446,7 +447,7 @@ def test_another_process_is_faster(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(builder, "_build", build_twice)
     engine = wtsnet.build("lenet", lenet(), cache=tmp_path)
-    engine.runner()(data=X)
+    engine.runner("reference")(data=X)
     (entry,) = tmp_path.iterdir()
     assert entry.stat().st_ino == theirs[0]
 

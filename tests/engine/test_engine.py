@@ -16,10 +16,12 @@ import wtsnet
 from tests.small import TINY, lenet, lenet_file, tiny, tiny_file, yolo_file
 from tests.small_onnx import KERNEL, conv, two_inputs, write
 from wtsnet import trt as tensorrt
+from wtsnet.decode import Seen, collected, decoder
 from wtsnet.errors import EngineError, ManifestError, RunnerError, WtsnetError
 from wtsnet.manifest.files import sha256
 from wtsnet.manifest.manifest import PlanManifest
 from wtsnet.predict import Predictor
+from wtsnet.runtime import Runner
 from wtsnet.runtime.fitting import misfit
 from wtsnet.trt.device import Gpu
 
@@ -114,9 +116,11 @@ def test_what_load_refuses(plan: Path) -> None:
         manifest.write_text(kept)
 
     edit(manifest, tensorrt__flavour="tensorrt")
-    refused(f"built by tensorrt {version}, which tensorrt_rtx {version} can't run; build it again, or install tensorrt")
+    refused(
+        f"built by tensorrt {version}, which tensorrt_rtx {version} can't run; install tensorrt .*, or build it again: "
+    )
     edit(manifest, tensorrt__version="99.0.0.1")
-    refused(f"built by tensorrt_rtx 99.0.0.1, which tensorrt_rtx {version} can't run; build it again")
+    refused(f"tensorrt_rtx 99.0.0.1, which tensorrt_rtx {version} can't run; build it again: wtsnet rebuild {plan}$")
     edit(manifest, tensorrt__version=other_release)
     refused(f"built by tensorrt_rtx {other_release}, which tensorrt_rtx {version} can't run")
     edit(manifest, inputs=3)
@@ -126,7 +130,7 @@ def test_what_load_refuses(plan: Path) -> None:
     manifest.write_bytes(b"\xff\x00")
     refused(r"\.yaml: not YAML", ManifestError)
     manifest.unlink()
-    refused(r"\.yaml: can't be read: No such file", ManifestError)
+    refused(r": no manifest beside it \(lenet.plan.yaml\); on a GPU .* `wtsnet manifest .*` writes one", ManifestError)
 
     data = bytearray(plan.read_bytes())
     data[len(data) // 2] ^= 1
@@ -175,9 +179,7 @@ def test_weights_that_are_gone_or_changed(plan: Path) -> None:
     with pytest.raises(EngineError, match=f"^{weights}: found sha256 .*, expected .*: not the weights that {plan} was"):
         engine.runner("reference")
     weights.unlink()
-    with pytest.raises(
-        EngineError, match=f"^{plan}: the reference runner needs the weights .*lenet.wts.* neither there nor beside"
-    ):
+    with pytest.raises(EngineError, match=f"^{plan}: needs the weights .*lenet.wts.* neither there nor beside"):
         engine.runner("auto")
 
 
@@ -248,29 +250,32 @@ def test_facts_and_eps_travel_with_the_plan(tmp_path: Path) -> None:
 
 
 def test_a_model_of_ones_own_is_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def reference() -> Runner:
+        return wtsnet.load(tmp_path / "plans/t.plan").runner("reference")
+
     (tmp_path / "code").mkdir()
     (tmp_path / "plans").mkdir()
     tiny_file(tmp_path / "code")
     x = np.random.default_rng(0).random((1, 3, 8, 8), np.float32)
     monkeypatch.chdir(tmp_path / "code")
     engine = wtsnet.build("mine.py:tiny", tiny())
-    wanted = engine.runner()(images=x)["output"]
+    wanted = engine.runner("reference")(images=x)["output"]
     engine.save("../plans/t.plan")
     assert engine.manifest.model == "../code/mine.py:tiny"
     monkeypatch.chdir("/")
-    np.testing.assert_array_equal(wtsnet.load(tmp_path / "plans/t.plan").runner()(images=x)["output"], wanted)
+    np.testing.assert_array_equal(reference()(images=x)["output"], wanted)
     shutil.move(tmp_path / "code/mine.py", tmp_path / "plans")
-    np.testing.assert_array_equal(wtsnet.load(tmp_path / "plans/t.plan").runner()(images=x)["output"], wanted)
+    np.testing.assert_array_equal(reference()(images=x)["output"], wanted)
     (tmp_path / "plans/mine.py").write_text(TINY.replace("x, 4, 3, padding=1", "x, 4, 3"))
-    wtsnet.load(tmp_path / "plans/t.plan").runner()  # has the same inputs and outputs
-    (tmp_path / "plans/mine.py").write_text(TINY.replace("size=8", "size=16"))
+    reference()  # has the same inputs and outputs
+    (tmp_path / "plans/mine.py").write_text(TINY.replace("size=8", "size=16").replace("10", "20"))
     with pytest.raises(
         EngineError, match=r"mine.py:tiny has changed since the plan was built: it now has other inputs"
     ):
-        wtsnet.load(tmp_path / "plans/t.plan").runner()
+        reference()
     (tmp_path / "plans/mine.py").unlink()
     with pytest.raises(EngineError, match=r"needs the model's file \(\.\./code/mine.py\), which is neither there nor"):
-        wtsnet.load(tmp_path / "plans/t.plan").runner()
+        reference()
 
 
 @pytest.mark.parametrize("mapping", [True, False])
@@ -313,7 +318,7 @@ def test_an_option_that_is_one_of_numpys_numbers(tmp_path: Path) -> None:
     engine = wtsnet.build("lenet", lenet(), batch=np.int64(2))
     engine.save(tmp_path / "x.plan")
     assert wtsnet.load(tmp_path / "x.plan").manifest == engine.manifest
-    assert wtsnet.load(tmp_path / "x.plan").runner()(data=np.concatenate([X, X]))["prob"].shape == (2, 10)
+    assert wtsnet.load(tmp_path / "x.plan").runner("reference")(data=np.concatenate([X, X]))["prob"].shape == (2, 10)
 
 
 def gpu(major: int, minor: int) -> Gpu:
@@ -339,6 +344,9 @@ def test_gpus_that_fit_a_plan_of_rtx(
         reason = misfit(engine.manifest, gpu(major, minor))
         assert reason == f"the plan is for {reason[16:].partition(';')[0]}; Some GPU is sm{major}{minor}"
         assert all(name in reason for name in target or ["sm80, sm86"])
+    major, minor = misfits[0]
+    edit(plan.with_name("lenet.plan.yaml"), gpu={"name": "Some GPU", "compute_capability": f"{major}.{minor}"})
+    assert misfit(wtsnet.load(plan).manifest, gpu(major, minor)), "a GPU that it was built on need not run it"
 
 
 def test_gpus_that_fit_a_plan_of_full_tensorrt(plan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -355,6 +363,49 @@ def test_gpus_that_fit_a_plan_of_full_tensorrt(plan: Path, monkeypatch: pytest.M
     assert misfit(engine.manifest, gpu(7, 5)) == "the plan is for ampere_plus; Some GPU is sm75"
     edit(manifest, target=[], gpu=None)
     assert misfit(wtsnet.load(plan).manifest, gpu(8, 9)).startswith("the plan is for no GPU")
+
+
+DECODER = (
+    TINY
+    + """
+import wtsnet.decode
+
+@wtsnet.decode.decoder("tiny-task")
+def theirs(outputs, seen):
+    return "of the model's file"
+"""
+)
+
+
+def test_the_decoder_of_the_models_own_file(tmp_path: Path) -> None:
+    """It is found beside the plan too, and goes before one of the same task that this process has."""
+    task = 'wtsnet.Image(size=8, multiple=2, preprocess={"kind": "crop", "resize": 10}), task="tiny-task"'
+    model = tiny_file(tmp_path, re.sub(r"wtsnet.Image\(.*\)(?=\))", lambda _: task, DECODER))
+    wtsnet.build(model, tiny()).save(tmp_path / "t.plan")
+    engine, seen = wtsnet.load(tmp_path / "t.plan"), Seen(None, {})
+    assert engine.manifest.decode["task"] == "tiny-task"
+    with collected():
+        decoder("tiny-task")(lambda outputs, seen: "of this process")
+        found = engine.decoder()
+        assert found is not None
+        assert found({}, seen) == "of the model's file"
+        (tmp_path / "mine.py").unlink()
+        found = engine.decoder()
+        assert found is not None
+        assert found({}, seen) == "of this process"
+    assert engine.decoder() is None
+
+
+def test_tasks_that_have_no_decoder_of_ones_own(plan: Path) -> None:
+    manifest = plan.with_name("lenet.plan.yaml")
+    with collected():
+        decoder("mine")(lambda outputs, seen: seen)
+        decoder("none")(lambda outputs, seen: seen)
+        for task, found in (("classify", False), ("none", False), ("mine", True), ("other", False)):
+            edit(manifest, decode={"task": task})
+            assert (wtsnet.load(plan).decoder() is not None) == found
+        edit(manifest, decode={})
+        assert wtsnet.load(plan).decoder() is None
 
 
 def test_runner_errors_are_wtsnets(plan: Path) -> None:
@@ -431,5 +482,4 @@ def test_who_completes_the_manifest_can_decode(tmp_path: Path) -> None:
     engine = wtsnet.load(tmp_path / "x.plan")
     green = np.zeros((9, 9, 3), np.uint8) + np.array([0, 200, 0], np.uint8)
     (best,) = Predictor(engine, engine.runner("reference"), limit=1)([green])
-    assert isinstance(best, list)
-    assert best[0].name == "green"
+    assert best.found[0].name == "green"

@@ -40,6 +40,8 @@ PLAN = PlanManifest(
     target=["sm_89"],
     gpu=None,
     flags=["tf32"],
+    workspace=64,
+    level=None,
     inputs=[
         {
             "name": "images",
@@ -64,6 +66,15 @@ def test_round_trip(tmp_path: Path, manifest: WeightsManifest | PlanManifest) ->
     assert read_manifest(tmp_path / "x.yaml") == manifest
     assert type(manifest).read(tmp_path / "x.yaml") == manifest
     assert list(tmp_path.iterdir()) == [tmp_path / "x.yaml"]
+
+
+def test_a_plan_of_the_first_format(tmp_path: Path) -> None:
+    text = PLAN.to_yaml().replace("format: 2\n", "format: 1\n").replace("workspace: 64\nlevel: null\n", "")
+    (tmp_path / "x.yaml").write_text(text, encoding="utf-8")
+    assert PlanManifest.read(tmp_path / "x.yaml") == replace(PLAN, workspace=None)
+    (tmp_path / "x.yaml").write_text(text.replace("format: 1\n", "format: 2\n"), encoding="utf-8")
+    with pytest.raises(ManifestError, match=r"x.yaml: workspace: missing$"):
+        read_manifest(tmp_path / "x.yaml")
 
 
 def test_order_is_kept(tmp_path: Path) -> None:
@@ -235,7 +246,7 @@ def test_any_plain_data_comes_back(tmp_path_factory: pytest.TempPathFactory, opt
 def test_any_yaml_1_1_reader_reads_it() -> None:
     for manifest in (WEIGHTS, PLAN):
         found = yaml.safe_load(manifest.to_yaml())
-        assert found == {"kind": manifest.kind, "format": 1, **asdict(manifest)}
+        assert found == {"kind": manifest.kind, "format": 1 + (manifest is PLAN), **asdict(manifest)}
 
 
 def test_without_libyaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

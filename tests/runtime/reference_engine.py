@@ -40,6 +40,9 @@ class FunctionEngine:
     Attributes:
         fail: the call of an execution context that is to fail.
         contexts: all execution contexts.
+        profile: by name an input's (min, opt, max) shapes in the first optimization profile, or the values of one that
+            is on the host.
+        formats: by name the TensorFormat of what does not lie in memory as an array does.
     """
 
     def __init__(
@@ -57,6 +60,8 @@ class FunctionEngine:
         self.host, self.open = host, open
         self.fail: str | None = None
         self.contexts: list[Context] = []
+        self.profile: dict[str, tuple[Shape, Shape, Shape]] = {}
+        self.formats: dict[str, Any] = {}
 
     @property
     def num_io_tensors(self) -> int:
@@ -76,6 +81,19 @@ class FunctionEngine:
 
     def get_tensor_location(self, name: str) -> Any:
         return trt.TensorLocation.HOST if name in self.host else trt.TensorLocation.DEVICE
+
+    def get_tensor_format(self, name: str) -> Any:
+        return self.formats.get(name, trt.TensorFormat.LINEAR)
+
+    def get_tensor_profile_shape(self, name: str, index: int) -> list[Any]:
+        assert name not in self.host, "its profile is of values"
+        assert index == 0
+        return [trt.Dims(shape) for shape in self.profile[name]]
+
+    def get_tensor_profile_values(self, index: int, name: str) -> list[list[int]]:
+        assert name in self.host, "its profile is of shapes"
+        assert index == 0
+        return [list(values) for values in self.profile[name]]
 
     def create_execution_context(self) -> Context | None:
         if self.fail == "create_execution_context":

@@ -12,7 +12,7 @@ import torch
 
 import wtsnet
 from tests.small import lenet
-from wtsnet.errors import RunnerError
+from wtsnet.errors import RunnerError, WtsnetWarning
 from wtsnet.manifest.manifest import Input
 from wtsnet.runtime import choosing as runtime
 from wtsnet.runtime.inputs import Inputs
@@ -150,7 +150,8 @@ def with_gpu(monkeypatch: pytest.MonkeyPatch, *capability: int) -> None:
 
 def test_auto_explains_itself(engine: wtsnet.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     with_gpu(monkeypatch)
-    runner = engine.runner()
+    with pytest.warns(WtsnetWarning):
+        runner = engine.runner()
     assert (runner.kind, runner.reason) == ("reference", "reference on cpu: no CUDA device")
     assert engine.runner("reference").reason == "reference on cpu: asked for"
     with_gpu(monkeypatch, 9, 0)
@@ -178,10 +179,10 @@ def test_kinds_and_options_that_are_none(engine: wtsnet.Engine, monkeypatch: pyt
         engine.runner("trt")
     with pytest.raises(RunnerError, match=r"unknown option 'devise'; did you mean 'device'\? \(the reference runner"):
         engine.runner("reference", devise="cpu")
-    with pytest.raises(
-        RunnerError, match=r"unknown option 'graph' \(the reference runner, which was taken because no "
-    ):
-        engine.runner(graph=True)
+    with pytest.raises(RunnerError, match=r"unknown option 'graph' \(the reference runner takes device\)"):
+        engine.runner("reference", graph=True)
+    with pytest.raises(RunnerError, match=r"unknown option 'grap'; did you mean 'graph'\? \(the tensorrt"):
+        engine.runner(grap=True)
     for device in ("tpu", "cuda:99", "cuda"):
         with pytest.raises(RunnerError, match=f"device: found '{device}', expected cpu or a cuda device"):
             engine.runner("reference", device=device)

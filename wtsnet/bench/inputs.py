@@ -38,7 +38,7 @@ def bench_arrays(
     engine = Inputs(takes, {})
     chosen = _chosen(takes, batch, shapes, engine)
     if given is None:
-        _check_shapes(engine, chosen)
+        _check_shapes(engine, chosen, batch)
         fixed: list[Any] = [{**spec, **dict.fromkeys(("min", "opt", "max"), chosen[spec["name"]])} for spec in takes]
         values = random_inputs([(spec, spec) for spec in fixed], 0)
     else:
@@ -73,11 +73,12 @@ def _chosen(
     return chosen
 
 
-def _check_shapes(engine: Inputs, shapes: Mapping[str, tuple[int, ...]]) -> None:
+def _check_shapes(engine: Inputs, shapes: Mapping[str, tuple[int, ...]], batch: int | None = None) -> None:
     """Refuse what the engine does not take at once: a runner would cut it into pieces."""
     for name, shape in shapes.items():
         if not engine.specs[name].fits(shape):
-            raise RunnerError(f"input {name!r}: found shape {shape}, expected {engine.specs[name].sizes}")
+            axis = "" if batch is None else "; the batch is the first axis: where it is another, give shapes instead"
+            raise RunnerError(f"input {name!r}: found shape {shape}, expected {engine.specs[name].sizes}{axis}")
 
 
 def in_host_memory(runner: Runner, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:

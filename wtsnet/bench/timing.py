@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import deque
 from contextlib import closing
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy as np
 
 from wtsnet import trt as tensorrt
 from wtsnet.bench.inputs import bench_arrays, in_host_memory
-from wtsnet.errors import RunnerError
+from wtsnet.errors import RunnerError, WtsnetWarning
 from wtsnet.runtime import Stage, Stats
 
 if TYPE_CHECKING:
@@ -133,7 +134,8 @@ def bench(
 
     Args:
         runner, device: as for `Engine.runner`.
-        inputs: arrays by name, or an .npz of such; None for random ones as in `wtsnet.proof.compare`.
+        inputs: arrays by name, or an .npz of such; None for random ones as in `wtsnet.proof.compare`, and the
+            profile's usual values of those that decide shapes.
         batch: of random inputs: the first axis of those that take it in a range; None for the profile's usual one.
         shapes: of random inputs, by name.
         warm_up: for how many seconds to run before; each execution context runs twice at least, so that its memory
@@ -156,6 +158,8 @@ def bench(
     _check("iterations", iterations, iterations >= 1, "a number from 1")
     _check("streams", streams, streams >= 1, "a number from 1")
     arrays = bench_arrays(engine.manifest.inputs, inputs, batch, shapes)
+    if inputs is None:
+        arrays |= _usual_values(engine, arrays)
     with closing(_open(engine, runner, device, copies, streams, graph)) as made:
         frame = in_host_memory(made, arrays) if copies else _on_device(arrays, device)
         _measure(made, frame, streams, warm_up, 2 * streams, _words("Warming up", progress))
@@ -181,6 +185,14 @@ def _check(name: str, value: float, good: bool, expected: str) -> None:
         raise RunnerError(f"{name}: found {value}, expected {expected}")
 
 
+def _usual_values(engine: Engine, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The inputs that decide shapes: random values would ask for any shape, and the profile says what is usual."""
+    values = engine.manifest.options.get("values", {})
+    return {
+        name: np.array(usual, arrays[name].dtype).reshape(arrays[name].shape) for name, (_, usual, _) in values.items()
+    }
+
+
 def _open(engine: Engine, kind: str, device: str | int | None, copies: bool, streams: int, graph: bool) -> Runner:
     options: dict[str, Any] = {} if device is None else {"device": device}
     asked = []
@@ -193,7 +205,9 @@ def _open(engine: Engine, kind: str, device: str | int | None, copies: bool, str
             asked.append(name)
             options[option] = value
     if not asked:
-        return engine.runner(kind, **options)
+        with warnings.catch_warnings():  # what runs, and why, is part of what is told of the measurement
+            warnings.simplefilter("ignore", WtsnetWarning)
+            return engine.runner(kind, **options)
     if kind == "reference":
         raise RunnerError(f"{' and '.join(asked)}: only where the plan runs on a GPU; found the reference runner")
     try:

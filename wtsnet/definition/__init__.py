@@ -5,21 +5,38 @@ It knows nothing of engines, and of no model: those of the zoo register themselv
 """
 
 from wtsnet.definition.defining import define, weights_of
+from wtsnet.definition.inputs import Image, Input
 from wtsnet.definition.onnxfile import OnnxFile, is_onnx
 from wtsnet.definition.onnxparser import parse
-from wtsnet.definition.registry import Block, Image, Model, block, find, find_block, model, models, option, split
+from wtsnet.definition.preprocessing import finished, merged
+from wtsnet.definition.registry import (
+    Block,
+    Model,
+    block,
+    decoders_of,
+    find,
+    find_block,
+    model,
+    models,
+    option,
+    split,
+)
 from wtsnet.definition.zoo import zoo
 
 __all__ = [
     "Block",
     "Image",
+    "Input",
     "Model",
     "OnnxFile",
     "block",
+    "decoders_of",
     "define",
     "find",
     "find_block",
+    "finished",
     "is_onnx",
+    "merged",
     "model",
     "models",
     "option",

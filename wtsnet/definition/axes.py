@@ -1,4 +1,4 @@
-"""Sizes of input axes, each a number or (min, opt, max), and which axis of an ONNX file's inputs gets which."""
+"""Sizes of input axes, each a number or (min, opt, max), and which axis of the inputs of a model or file gets which."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     Range = int | tuple[int, int, int]
+    Axis = int | str | tuple[int, int, int]
     Shape = Sequence[int] | tuple[Sequence[int], Sequence[int], Sequence[int]]
 
 
@@ -35,21 +36,25 @@ def image_ranges(imgsz: Any) -> tuple[Range, Range]:
 
 
 class Axes:
-    """The axes of a file's inputs, to be set.
+    """The axes of the inputs of a model or a file, to be set.
 
     Args:
-        origin: the file, for errors.
-        inputs: the shape of each input by its name, -1 for a dynamic axis.
+        origin: the model or the file, for errors.
+        inputs: of each input its axes by its name: a number for a fixed size; a name for one to be set, and axes of one
+            name have one size; (min, opt, max) for one that may be set, and else is that; -1 for one without a name.
+        usual: the sizes of named axes that are not set.
 
     Attributes:
         sizes: the size of each axis of each input; None for one that is not set yet.
     """
 
-    def __init__(self, origin: str, inputs: Mapping[str, Sequence[int]]) -> None:
+    def __init__(self, origin: str, inputs: Mapping[str, Sequence[Axis]], usual: Mapping[str, Range] | None = None):
         self.origin = origin
-        self.fixed = {name: tuple(shape) for name, shape in inputs.items()}
+        self.declared = {name: tuple(shape) for name, shape in inputs.items()}
+        self.usual = dict(usual or {})
         self.sizes: dict[str, list[Range | None]] = {
-            name: [None if size == -1 else size for size in shape] for name, shape in inputs.items()
+            name: [axis if _is_fixed(axis) else None for axis in shape]  # type: ignore[misc]  # then it is a number
+            for name, shape in self.declared.items()
         }
 
     def set_shapes(self, shapes: Mapping[str, Shape]) -> None:
@@ -67,22 +72,27 @@ class Axes:
             self._set("shape", name, dict(enumerate(self._ranges(name, shape))))
 
     def set_batch(self, batch: Any) -> None:
-        """Set the first axis of the inputs where it is dynamic and not set yet.
+        """Set the axes called N, or where there are none the first axis of the inputs, where it is not set yet.
 
         Raises:
             ModelError: none is, and none has that size either.
         """
-        self._spread("batch", {0: size_range("batch", batch)}, [n for n in self.sizes if self.sizes[n]])
+        size = size_range("batch", batch)
+        named = self._named({"N": size})
+        self._spread("batch", _text(size), named or {name: {0: size} for name in self.sizes if self.sizes[name]})
 
     def set_imgsz(self, imgsz: Any) -> None:
-        """Set height and width of the inputs (N, C, H, W) where they are dynamic and not set yet.
+        """Set the axes called H and W, or where there are none the last two of the inputs with four, where they are not
+        set yet.
 
         Raises:
             ModelError: none is, and none has that size either.
         """
         height, width = image_ranges(imgsz)
+        named = self._named({"H": height, "W": width})
         pictures = [name for name, sizes in self.sizes.items() if len(sizes) == 4]
-        self._spread("imgsz", {2: height, 3: width}, pictures)
+        wanted = named or {name: {2: height, 3: width} for name in pictures}
+        self._spread("imgsz", f"{_text(height)}×{_text(width)}", wanted)
 
     def profile(self) -> dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]:
         """The (min, opt, max) shapes of each input.
@@ -94,6 +104,7 @@ class Axes:
         for name, sizes in self.sizes.items():
             ranges = []
             for axis, size in enumerate(sizes):
+                size = self._usual(name, axis) if size is None else size
                 if size is None:
                     raise ModelError(f"{self._at(name, axis)} is dynamic and was given no size; give {self._how(name)}")
                 ranges.append((size, size, size) if isinstance(size, int) else size)
@@ -101,55 +112,90 @@ class Axes:
             made[name] = (low, opt, high)
         return made
 
-    def _spread(self, option: str, wanted: dict[int, Range], inputs: list[str]) -> None:
-        """Set the same axes of all inputs that have a free one among them. Where none has, one must be so already."""
-        takers = [name for name in inputs if any(self.sizes[name][axis] is None for axis in wanted)]
+    def _usual(self, name: str, axis: int) -> Range | None:
+        """What an axis is that was not set."""
+        declared = self.declared[name][axis]
+        return self.usual.get(declared) if isinstance(declared, str) else declared if declared != -1 else None
+
+    def _named(self, wanted: Mapping[str, Range]) -> dict[str, dict[int, Range]]:
+        """The axes of each input that are called so."""
+        found = {
+            name: {
+                axis: wanted[label] for axis, label in enumerate(shape) if isinstance(label, str) and label in wanted
+            }
+            for name, shape in self.declared.items()
+        }
+        return {name: axes for name, axes in found.items() if axes}
+
+    def _spread(self, option: str, value: str, wanted: Mapping[str, Mapping[int, Range]]) -> None:
+        """Set axes of all inputs that have a free one among them. Where none has, one must be so already."""
+        takers = [name for name, axes in wanted.items() if any(self.sizes[name][axis] is None for axis in axes)]
         for name in takers:
-            self._set(option, name, wanted)
-        if not takers and not any(all(self.sizes[n][a] == size for a, size in wanted.items()) for n in inputs):
-            value = "×".join(_text(size) for size in wanted.values())
+            self._set(option, name, wanted[name])
+        if not takers and not any(
+            all(self.sizes[n][a] == size for a, size in axes.items()) for n, axes in wanted.items()
+        ):
             raise ModelError(f"{self.origin}: {option}: found {value}, but the inputs are {self._shown()}")
 
     def _set(self, option: str, name: str, wanted: Mapping[int, Range]) -> None:
         for axis, size in wanted.items():
-            fixed = self.fixed[name][axis]
-            if fixed not in (-1, size):
-                raise ModelError(f"{self._at(name, axis)} is {fixed} in the file; {option} says {_text(size)}")
-            self.sizes[name][axis] = size
+            declared = self.declared[name][axis]
+            if _is_fixed(declared) and declared != size:
+                raise ModelError(f"{self._at(name, axis)} is {declared}; {option} says {_text(size)}")
+            for other, place in self._tied(name, axis):
+                known = self.sizes[other][place]
+                if known not in (None, size):
+                    raise ModelError(f"{self._at(name, axis)} is {_text(known)} already; {option} says {_text(size)}")
+                self.sizes[other][place] = size
+
+    def _tied(self, name: str, axis: int) -> list[tuple[str, int]]:
+        """The axes that have one size with this one."""
+        label = self.declared[name][axis]
+        if not isinstance(label, str):
+            return [(name, axis)]
+        return [(other, i) for other, shape in self.declared.items() for i, one in enumerate(shape) if one == label]
 
     def _ranges(self, name: str, shape: Shape) -> list[Range]:
         """The size of each axis from a shape, or from its (min, opt, max) shapes."""
-        fixed = self.fixed[name]
+        declared = self.declared[name]
         three = list(shape) if any(isinstance(one, tuple | list) for one in shape) else [shape] * 3
         lengths = [len(one) if isinstance(one, tuple | list) else -1 for one in three]
-        if lengths != [len(fixed)] * 3:
-            raise ModelError(
-                f"{self.origin}: shape of {name}: found {shape!r}, expected {len(fixed)} sizes, or three times so many"
-            )
+        if lengths != [len(declared)] * 3:
+            expected = f"{len(declared)} sizes, or three times so many"
+            raise ModelError(f"{self.origin}: shape of {name}: found {shape!r}, expected {expected}")
         return [
-            0 if fixed[axis] == 0 and not any(sizes) else size_range(f"shape of {name}", sizes)
+            0 if declared[axis] == 0 and not any(sizes) else size_range(f"shape of {name}", sizes)
             for axis, sizes in enumerate(zip(*three, strict=True))
         ]
 
     def _at(self, name: str, axis: int) -> str:
-        return f"{self.origin}: input {name} {_shape(self.fixed[name])}: axis {axis}"
+        return f"{self.origin}: input {name} {_shape(self.declared[name])}: axis {axis}"
 
     def _how(self, name: str) -> str:
         """The options that set the axes of an input which are not set."""
-        missing = {axis for axis, size in enumerate(self.sizes[name]) if size is None}
+        missing = {i for i, size in enumerate(self.sizes[name]) if size is None and self._usual(name, i) is None}
         picture = {2, 3} if len(self.sizes[name]) == 4 else set()
         options = ["--batch"] * (0 in missing) + ["--imgsz"] * bool(missing & picture)
-        shape = f"--shape {name}={'x'.join('N' if size == -1 else str(size) for size in self.fixed[name])}"
+        shape = f"--shape {name}={'x'.join('N' if size == -1 else _text(size) for size in self.declared[name])}"
         return f"{' and '.join(options)}, or {shape}" if missing <= {0} | picture else shape
 
     def _shown(self) -> str:
-        known = {name: [-1 if size is None else _text(size) for size in sizes] for name, sizes in self.sizes.items()}
+        known = {
+            name: [
+                declared if size is None else size for declared, size in zip(self.declared[name], sizes, strict=True)
+            ]
+            for name, sizes in self.sizes.items()
+        }
         return ", ".join(f"{name} {_shape(sizes)}" for name, sizes in known.items())
 
 
-def _shape(sizes: Sequence[int | str]) -> str:
-    return "×".join(map(str, sizes)) or "()"
+def _is_fixed(axis: Axis) -> bool:
+    return isinstance(axis, int) and axis != -1
 
 
-def _text(size: Range) -> str:
-    return str(size) if isinstance(size, int) else ":".join(map(str, size))
+def _shape(sizes: Sequence[Axis]) -> str:
+    return "×".join(map(_text, sizes)) or "()"
+
+
+def _text(size: Axis | None) -> str:
+    return ":".join(map(str, size)) if isinstance(size, tuple) else str(size)

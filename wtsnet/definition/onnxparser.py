@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from wtsnet import trt as tensorrt
 from wtsnet.definition.axes import Axes
+from wtsnet.definition.preprocessing import finished, merged
 from wtsnet.errors import ModelError, NetworkError
 from wtsnet.network import PRECISIONS, Network
 
@@ -76,6 +77,8 @@ def define_onnx(
     shapes: Mapping[str, Shape] | None = None,
     precision: str | None = None,
     fold_bn: bool | None = None,
+    preprocess: str | Mapping[str, Any] | None = None,
+    task: str | None = None,
     **options: Any,
 ) -> Network:
     """The network of an ONNX file.
@@ -85,6 +88,7 @@ def define_onnx(
         imgsz: height and width of the inputs (N, C, H, W) that have them dynamic, as for `wtsnet.define`.
         shapes: by an input's name its shape, or its (min, opt, max) shapes.
         precision: None, or what the file has.
+        preprocess, task: as for `wtsnet.define`; a file says nothing of either.
         fold_bn, options: nothing that a file knows.
 
     Raises:
@@ -118,4 +122,6 @@ def define_onnx(
         net.outputs()
     except (RuntimeError, ValueError):  # TensorRT finds the shapes now, and so what contradicts them
         raise NetworkError(f"{file.path}: TensorRT refuses these sizes: {tensorrt.log.last_error()}") from None
+    made = merged({}, preprocess, str(file.path))
+    net.facts |= {"task": task or "none", "preprocess": finished(net.inputs(), str(file.path), made)}
     return net

@@ -3,8 +3,11 @@
     @model("tiny", image=Image(channels=1, size=28), task="classify")
     def tiny(s: Scope, x: Tensor) -> Tensor: ...
 
-A model function takes the root scope, the input in the network's precision, and its variant's configuration (a
-frozen dataclass) when it has variants; it returns its output, or several by name.
+    @model("matcher", inputs={"left": Input(("N", 3, 64, 64)), "tokens": Input(("N", "T"), "int64")})
+    def matcher(s: Scope, left: Tensor, tokens: Tensor) -> Tensor: ...
+
+A model function takes the root scope, its inputs in their order, floats in the network's precision, and its variant's
+configuration (a frozen dataclass) when it has variants; it returns its output, a tuple of several, or several by name.
 """
 
 from __future__ import annotations
@@ -20,34 +23,20 @@ from functools import cache
 from inspect import signature
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from wtsnet.decode import Function, collected, decoders
+from wtsnet.definition.inputs import Image, Input, Takes
 from wtsnet.definition.zoo import zoo
 from wtsnet.errors import ModelError, WtsnetError, nearest
+from wtsnet.network import Tensor
 from wtsnet.network import module as module_of
 from wtsnet.ops import meant
 
 if TYPE_CHECKING:
-    from wtsnet.network import Scope, Tensor, Weights
+    from collections.abc import Sequence
 
-
-@dataclasses.dataclass(frozen=True)
-class Image:
-    """The input of a model that looks at pictures: (N, channels, height, width) float32.
-
-    Attributes:
-        channels: colours, in RGB order when 3.
-        size: the usual height and width, in pixels.
-        name: what the input is called.
-        multiple: what height and width must be multiples of.
-        preprocess: how a picture becomes the input, as `wtsnet.pictures.Preprocess` takes it.
-    """
-
-    channels: int = 3
-    size: int | tuple[int, int] = 224
-    name: str = "images"
-    multiple: int = 1
-    preprocess: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    from wtsnet.network import Scope, Weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,9 +46,9 @@ class Model:
     Attributes:
         name: such as "resnet18".
         family: the function's name in the registry, such as "resnet".
-        task: "classify" or "detect".
+        task: what the outputs are for, such as "detect"; empty where the model does not say.
         upstream: where the PyTorch model with these weight names comes from.
-        image: the input, or a function of the configuration that gives it.
+        inputs: the picture or the inputs by name, or a function of the configuration that gives them.
         config: the variant's configuration, None when the model has no variants.
         function: adds the layers.
     """
@@ -68,7 +57,7 @@ class Model:
     family: str
     task: str
     upstream: str
-    image: Image | Callable[[Any], Image]
+    inputs: Takes | Callable[[Any], Takes]
     config: Any
     function: Callable[..., Any]
 
@@ -96,18 +85,38 @@ class Model:
         config = dataclasses.replace(self.config, **options)
         return config.bind(weights) if hasattr(config, "bind") else config
 
-    def image_of(self, config: Any) -> Image:
-        """The input for a configuration."""
-        return self.image(config) if callable(self.image) else self.image
+    def inputs_of(self, config: Any) -> Takes:
+        """The picture, or the inputs by name, for a configuration."""
+        return self.inputs(config) if callable(self.inputs) else self.inputs
 
-    def add_to(self, s: Scope, x: Tensor, config: Any) -> Mapping[str, Tensor]:
-        """Add the layers; gives the outputs by name, a single one as `output`."""
-        made = self.function(s, x) if config is None else self.function(s, x, config)
-        if not isinstance(made, Mapping):
-            return {"output": made}
-        if not made:
-            raise ModelError(f"{self.name}: found no outputs, expected a Tensor or several by name")
-        return made
+    def add_to(self, s: Scope, inputs: Sequence[Tensor], config: Any) -> Mapping[str, Tensor]:
+        """Add the layers; gives the outputs by name: a single one is `output`, those of a tuple `output0`, `output1` …
+
+        Raises:
+            ModelError: the function takes other arguments, or gives no tensors.
+        """
+        arguments = (s, *inputs) if config is None else (s, *inputs, config)
+        try:
+            signature(self.function).bind(*arguments)
+        except TypeError as error:
+            given = f"a scope, {len(inputs)} input{'s' * (len(inputs) != 1)}" + ", the configuration" * (
+                config is not None
+            )
+            takes = f"{getattr(self.function, '__name__', 'the function')}{signature(self.function)}"
+            raise ModelError(f"{self.name}: found {takes}, expected what takes {given} ({error})") from None
+        made = self.function(*arguments)
+        if hasattr(made, "_asdict"):
+            made = made._asdict()
+        if isinstance(made, tuple | list):
+            made = {f"output{i}": one for i, one in enumerate(made)}
+        named = made if isinstance(made, Mapping) else {"output": made}
+        for name, one in named.items():
+            if not isinstance(one, Tensor):
+                hint = "; does the function return what it makes?" if made is None else ""
+                raise ModelError(f"{self.name}: {name}: found {type(one).__name__}, expected a Tensor{hint}")
+        if not named:
+            raise ModelError(f"{self.name}: found no outputs, expected a Tensor or several, in a tuple or by name")
+        return named
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,7 +155,7 @@ def _same_kind(value: Any, default: Any) -> bool:
 
 
 # What `define` takes for every model.
-_GENERAL = ("batch", "imgsz", "precision", "fold_bn")
+_GENERAL = ("batch", "imgsz", "shapes", "precision", "fold_bn", "input", "preprocess", "task")
 
 
 def option(default: Any, help: str) -> Any:
@@ -157,24 +166,43 @@ def option(default: Any, help: str) -> Any:
 def model(
     family: str,
     *,
-    image: Image | Callable[[Any], Image],
-    task: str = "classify",
+    image: Image | Callable[[Any], Image] | None = None,
+    inputs: Mapping[str, Input] | Callable[[Any], Mapping[str, Input]] | None = None,
+    task: str = "",
     upstream: str = "",
     variants: Mapping[str, Any] | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a model function, under `family` or under the name of each of its `variants`.
 
+    Args:
+        image: the one picture that it takes, or
+        inputs: what else it takes, by name, in the order of the function's parameters; either may be a function of the
+            variant's configuration.
+        task: what the outputs are for: one of `wtsnet.decode.TASKS`, or one that a `@decoder` reads. Where it is empty
+            a model of pictures with one output (N, classes) classifies, and of any other the outputs are the result.
+        upstream: where the PyTorch model with these weight names comes from.
+        variants: the configuration (a frozen dataclass) of each model by its name.
+
     Raises:
-        ModelError: another module has registered a model of that name.
+        ModelError: not one of `image` and `inputs`, or another module has registered a model of that name.
     """
+    takes = image if inputs is None else inputs
+    if takes is None or (image is not None and inputs is not None):
+        found = "neither" if takes is None else "both"
+        raise ModelError(f"model {family!r}: found {found} of image and inputs, expected one")
+    if not (callable(takes) or isinstance(takes, Image) or _are_inputs(takes)):
+        raise ModelError(f"model {family!r}: found inputs {takes!r}, expected a mapping of names to Input(…)")
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
         for name, config in (variants or {family: None}).items():
-            made = Model(name, family, task, upstream, image, config, function)
-            _add("model", name, made, _MODELS)
+            _add("model", name, Model(name, family, task, upstream, takes, config, function), _MODELS)
         return function
 
     return register
+
+
+def _are_inputs(takes: Any) -> bool:
+    return isinstance(takes, Mapping) and bool(takes) and all(isinstance(one, Input) for one in takes.values())
 
 
 def block(
@@ -216,8 +244,8 @@ def find_block(name: str, where: str) -> Block:
 
 
 def find(name: str) -> Model:
-    """The model called `name`, or `FILE.py:NAME` for one that a file of yours registers. A file that registers no
-    model but blocks goes with a model of the zoo.
+    """The model called `name`, or `FILE.py:NAME` for one that a file of yours registers, or `FILE.py` for the only one
+    that it does. A file that registers no model but blocks goes with a model of the zoo.
 
     Raises:
         ModelError: there is none; the nearest name is given.
@@ -226,8 +254,12 @@ def find(name: str) -> Model:
     if path is None:
         known, where = models(), "see: wtsnet models"
     else:
-        known = _load(path)
+        known = _load(path).models
         where = f"{path} registers {', '.join(known) or 'no model'}"
+        if not name:
+            if len(known) != 1:
+                raise ModelError(f"{where}; expected one, or {path.name}:NAME")
+            (name,) = known
         known = known or models()
     if name not in known:
         raise ModelError(f"unknown model {name!r}{nearest(name, known)} ({where})")
@@ -235,9 +267,22 @@ def find(name: str) -> Model:
 
 
 def split(name: str) -> tuple[Path | None, str]:
-    """`FILE.py:NAME` as the file's absolute path and NAME; any other name as None and itself."""
+    """`FILE.py:NAME` as the file's absolute path and NAME, which is empty for `FILE.py`; any other name as None and
+    itself."""
+    if name.endswith(".py"):
+        return Path(name).absolute(), ""
     path, separator, rest = name.rpartition(".py:")
     return (Path(f"{path}.py").absolute(), rest) if separator else (None, name)
+
+
+def decoders_of(name: str) -> Mapping[str, Function]:
+    """The decoders that the file of a model registers, by task, and those that were registered elsewhere.
+
+    Raises:
+        ModelError: the file can't be read or run.
+    """
+    path, _ = split(name)
+    return decoders() if path is None else {**decoders(), **_load(path).decoders}
 
 
 def models() -> Mapping[str, Model]:
@@ -252,8 +297,15 @@ def _load_zoo() -> None:
         importlib.import_module(f"wtsnet.models.{entry.name}")
 
 
-def _load(path: Path) -> Mapping[str, Model]:
-    """The models that a user's file registers; it is run once, and again when it has changed."""
+class _File(NamedTuple):
+    """What a user's file registers."""
+
+    models: Mapping[str, Model]
+    decoders: Mapping[str, Function]
+
+
+def _load(path: Path) -> _File:
+    """What a user's file registers; it is run once, and again when it has changed."""
     try:
         return _run(path, path.read_bytes())
     except OSError as error:
@@ -261,15 +313,16 @@ def _load(path: Path) -> Mapping[str, Model]:
 
 
 @cache
-def _run(path: Path, source: bytes) -> Mapping[str, Model]:
+def _run(path: Path, source: bytes) -> _File:
     module = ModuleType(f"wtsnet model file {path}")  # a name that hides no other module
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # dataclasses look their module up
     others = dict(models())
     _MODELS.clear()  # its models go by FILE.py:NAME, so they may have names that others have too
     try:
-        exec(compile(source, path, "exec"), vars(module))
-        return dict(_MODELS)
+        with collected() as own:
+            exec(compile(source, path, "exec"), vars(module))
+        return _File(dict(_MODELS), own)
     except WtsnetError:
         raise
     except Exception as error:

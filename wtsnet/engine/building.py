@@ -12,10 +12,11 @@ from threading import current_thread, main_thread
 from typing import TYPE_CHECKING, Any
 
 from wtsnet import trt as tensorrt
-from wtsnet.definition import define, find, is_onnx, split, weights_of
+from wtsnet.decode import Decoder
+from wtsnet.definition import decoders_of, define, find, is_onnx, split, weights_of
 from wtsnet.engine.cache import cached, fill, key
 from wtsnet.engine.engine import Engine
-from wtsnet.errors import EngineError, nearest
+from wtsnet.errors import EngineError, ManifestError, nearest, warn
 from wtsnet.manifest import VERSION, PlanManifest, PlanRef, WtsRef
 from wtsnet.trt import driver
 
@@ -32,7 +33,7 @@ MIB = 1 << 20
 
 def build(
     model: str,
-    weights: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    weights: str | os.PathLike[str] | Mapping[str, Any] | Weights | None = None,
     *,
     target: str | Sequence[str] | None = None,
     cache: str | os.PathLike[str] | None = None,
@@ -80,10 +81,8 @@ def _anywhere(model: str) -> str:
     """A model's name that holds in any folder. A misspelt one is said now, before the weights are read."""
     if is_onnx(model):
         return str(Path(model).absolute())
-    source, name = split(model)
-    model = f"{source}:{name}" if source else model
-    find(model)
-    return model
+    entry, (source, _) = find(model), split(model)
+    return f"{source}:{entry.name}" if source else model
 
 
 def _build(
@@ -94,6 +93,7 @@ def _build(
     options: Mapping[str, Any],
 ) -> Engine:
     net = define(model, weights, **options)
+    _tell_what_can_not_be_read(model, net)
     config = _config(net, how)
     tensorrt.log.errors.clear()
     with _interrupts() as interrupts:
@@ -105,6 +105,22 @@ def _build(
         raise EngineError(f"{model}: TensorRT can't build it: {tensorrt.log.last_error()}")
     data = bytes(plan)
     return Engine(data, _manifest(model, net, data, how, options), weights=weights, network=net)
+
+
+def _tell_what_can_not_be_read(model: str, net: Network) -> None:
+    """Warn where the outputs are no result that anybody can read: now, and not when the plan is run."""
+    decode = _decode(net)
+    if decode["task"] != "none":
+        try:
+            own = decoders_of(model).get(decode["task"])
+            Decoder(decode, net.facts["names"] or None, own=own).check(net.outputs())
+        except ManifestError as error:
+            warn(f"{model}: {error}; the plan gives its outputs as they are (wtsnet run --raw)")
+
+
+def _decode(net: Network) -> dict[str, Any]:
+    """What the outputs mean."""
+    return {**net.facts.get("decode", {}), "task": net.facts["task"]}
 
 
 def _config(net: Network, how: Mapping[str, Any]) -> Any:
@@ -194,11 +210,13 @@ def _manifest(
         target=[gpu.target if gpu and name == "current" else name for name in how["targets"]],
         gpu=None if gpu is None else {"name": gpu.name, "compute_capability": "{}.{}".format(*gpu.capability)},
         flags=how["flags"],
+        workspace=how["workspace"],
+        level=how["level"],
         inputs=net.inputs(),
         outputs=net.outputs(),
         plan={"file": None, "sha256": hashlib.sha256(plan).hexdigest(), "bytes": len(plan)},
         preprocess=net.facts["preprocess"],
-        decode={"task": net.facts["task"], **net.facts.get("decode", {})},
+        decode=_decode(net),
         names=net.facts["names"],
     )
 

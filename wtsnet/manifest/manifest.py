@@ -17,7 +17,9 @@ from wtsnet.errors import ManifestError
 from wtsnet.manifest import yamlfile
 from wtsnet.manifest.files import whole
 
-_FORMAT = 1
+# The newest format of each kind, and what a plan's manifest did not have before it.
+_FORMATS = {"weights": 1, "plan": 2}
+_SINCE_2 = {"workspace": None, "level": None}
 M = TypeVar("M", bound="_Manifest")
 
 
@@ -35,7 +37,7 @@ class _Manifest:
         Raises:
             ManifestError: a free mapping holds something other than plain data.
         """
-        return yamlfile.dump({"kind": self.kind, "format": _FORMAT}, self)
+        return yamlfile.dump({"kind": self.kind, "format": _FORMATS[self.kind]}, self)
 
     @classmethod
     def read(cls: type[M], path: str | os.PathLike[str]) -> M:
@@ -163,6 +165,8 @@ class PlanManifest(_Manifest):
         target: the GPUs it was built for, as in `sm_89`; empty for the one it was built on.
         gpu: the GPU it was built on; None if it was built without one.
         flags: the builder flags that were set.
+        workspace: the most scratch memory a layer may take, in MiB; None for TensorRT's default.
+        level: the builder's optimization level; None for TensorRT's default.
         inputs: the network's inputs.
         outputs: the network's outputs.
         plan: the file that this goes with.
@@ -181,6 +185,8 @@ class PlanManifest(_Manifest):
     target: list[str]
     gpu: Gpu | None
     flags: list[str]
+    workspace: int | None
+    level: int | None
     inputs: list[Input]
     outputs: list[Output]
     plan: PlanRef
@@ -207,11 +213,14 @@ def read_manifest(path: str | os.PathLike[str]) -> WeightsManifest | PlanManifes
         kind, number = data.pop("kind", None), data.pop("format", None)
         if not isinstance(kind, str) or kind not in _KINDS:
             raise ManifestError(f"kind: found {kind!r}, expected {' or '.join(map(repr, _KINDS))}")
+        known = _FORMATS[kind]
         if type(number) is not int or number < 1:
-            raise ManifestError(f"format: found {number!r}, expected a number from 1 to {_FORMAT}")
-        if number > _FORMAT:
-            newer = f"written by wtsnet {data.get('wtsnet')}; this one reads up to {_FORMAT}"
+            raise ManifestError(f"format: found {number!r}, expected a number from 1 to {known}")
+        if number > known:
+            newer = f"written by wtsnet {data.get('wtsnet')}; this one reads up to {known}"
             raise ManifestError(f"format: found {number}, {newer}")
+        if kind == "plan" and number < 2:
+            data = _SINCE_2 | data
         return yamlfile.fill(_KINDS[kind], data)
     except ManifestError as error:
         raise ManifestError(f"{os.fspath(path)}: {error}") from error

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from wtsnet import trt
-from wtsnet.errors import RunnerError, nearest
+from wtsnet.errors import RunnerError, nearest, warn
 from wtsnet.runtime.fitting import misfit
+from wtsnet.runtime.options import USUAL, asked_for
 from wtsnet.trt import driver
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from wtsnet.manifest import PlanManifest
     from wtsnet.network import Network
+    from wtsnet.runtime.reference import PlanReferenceRunner
     from wtsnet.runtime.stats import Stats
 
 KINDS = ("auto", "tensorrt", "reference")
@@ -76,27 +78,53 @@ def make_runner(
     """
     if kind not in KINDS:
         raise RunnerError(f"runner: found {kind!r}, expected one of {', '.join(KINDS)}{nearest(kind, KINDS)}")
-    device = options.get("device", 0)
-    number = _number(device)
-    problem = "" if kind == "reference" else why_not_tensorrt(manifest, number or 0)
-    if kind != "reference" and number is None and not problem:
-        problem = f"device {device!r} is not a GPU"
-    if kind == "tensorrt" and problem:
-        raise RunnerError(
-            f"the plan can't run here: {problem}; runner('reference') executes the network with torch"
-            + _remedy(problem)
-        )
-    if kind == "reference" or problem:
-        from wtsnet.runtime.reference import PlanReferenceRunner
-
-        _check_options("reference", options, ("device",), problem)
-        return PlanReferenceRunner(network(), manifest, problem or "asked for", **options)
+    _check_options(kind, options)
+    if kind == "reference":
+        return _reference(manifest, network, "asked for", options)
+    number = _number(options.get("device", 0))
+    problem = why_not_tensorrt(manifest, number or 0)
+    if number is None and not problem:
+        problem = f"device {options['device']!r} is not a GPU"
+    if problem and (kind == "tensorrt" or not manifest.model):
+        torch = "runner('reference') executes the network with torch"
+        other = torch if manifest.model else "it comes without its network's definition, so only a GPU can run it"
+        raise RunnerError(f"the plan can't run here: {problem}; {other}{_remedy(problem)}")
+    if problem:
+        return _in_its_place(manifest, network, problem, options)
     from wtsnet.runtime.tensorrt import TensorRTRunner
 
-    _check_options("tensorrt", options, ("device", "contexts", "graph", "outputs"))
     number = number or 0
     gpu = driver().gpus[number]
     return TensorRTRunner.from_plan(plan, manifest, f"{gpu.name} fits the plan", **{**options, "device": number})
+
+
+def _reference(
+    manifest: PlanManifest, network: Callable[[], Network], reason: str, options: Mapping[str, Any]
+) -> PlanReferenceRunner:
+    from wtsnet.runtime.reference import PlanReferenceRunner
+
+    return PlanReferenceRunner(network(), manifest, reason, **options)
+
+
+def _in_its_place(
+    manifest: PlanManifest, network: Callable[[], Network], problem: str, options: Mapping[str, Any]
+) -> PlanReferenceRunner:
+    """The reference runner where the plan can't run; one warning says so, and what is done without."""
+    without = asked_for(options)
+    own = {name: value for name, value in options.items() if name == "device"}
+    if _number(options.get("device")) is not None:  # a GPU: the plan's, which it can't run on
+        without = {**own, **without}
+        own = {}
+    made = _reference(manifest, network, problem, own)
+    if without or not own:  # whoever names the CPU has asked for it
+        lost = ", ".join(f"{name}={value!r}" for name, value in without.items())
+        arrays = " (outputs are numpy arrays)" if "outputs" in without else ""
+        where = "CPU" if made.device == "cpu" else made.device.upper()
+        warn(
+            f"the plan can't run here: {problem}; torch executes its network on the {where} instead"
+            + (f", without {lost}{arrays}" if lost else "")
+        )
+    return made
 
 
 def _number(device: Any) -> int | None:
@@ -107,27 +135,42 @@ def _number(device: Any) -> int | None:
     return device if isinstance(device, int) and not isinstance(device, bool) and device >= 0 else None
 
 
-def _check_options(kind: str, options: Mapping[str, Any], known: tuple[str, ...], problem: str = "") -> None:
+def _check_options(kind: str, options: Mapping[str, Any]) -> None:
+    known = ("device",) if kind == "reference" else ("device", *USUAL)
     for name in options:
         if name not in known:
-            why = f", which was taken because {problem}" if problem else ""
+            taker = f"the {kind} runner" if kind != "auto" else "the tensorrt runner"
             raise RunnerError(
-                f"runner: unknown option {name!r}{nearest(name, known)} "
-                f"(the {kind} runner{why} takes {', '.join(known)})"
+                f"runner: unknown option {name!r}{nearest(name, known)} ({taker} takes {', '.join(known)})"
             )
 
 
 def why_not_tensorrt(manifest: PlanManifest, number: int = 0) -> str:
     """Why the plan can't run on this machine's GPU `number`; empty when it can."""
+    if problem := _no_device(number):
+        return problem
+    if why := misfit(manifest, driver().gpus[number]):
+        return why
+    if manifest.tensorrt["flavour"] != trt.flavour():
+        return f"the plan is for {manifest.tensorrt['flavour']}, installed is {trt.flavour()}"
+    return _no_pycuda()
+
+
+def why_no_gpu(number: int = 0) -> str:
+    """Why no plan at all can run on this machine's GPU `number`; empty when some can."""
+    return _no_device(number) or _no_pycuda()
+
+
+def _no_device(number: int) -> str:
     found = driver()
     if found.problem:
         return found.problem
     if number >= len(found.gpus):
         return f"there is no CUDA device {number}, only {len(found.gpus)} from 0"
-    if why := misfit(manifest, found.gpus[number]):
-        return why
-    if manifest.tensorrt["flavour"] != trt.flavour():
-        return f"the plan is for {manifest.tensorrt['flavour']}, installed is {trt.flavour()}"
+    return ""
+
+
+def _no_pycuda() -> str:
     try:
         import pycuda.driver  # noqa: F401  # whether it can be imported is the question
     except ImportError as error:

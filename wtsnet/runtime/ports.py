@@ -14,6 +14,8 @@ from wtsnet.trt import PACKED, numpy_dtype
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from wtsnet.manifest import Input, Output
+
 
 @dataclass(frozen=True)
 class Port:
@@ -31,6 +33,20 @@ class Port:
     host: bool
 
 
+@dataclass(frozen=True)
+class Told:
+    """What an engine itself tells of what goes in and out, in the words of a manifest.
+
+    Attributes:
+        inputs, outputs: with the shapes of the first optimization profile.
+        values: for each input that decides shapes its (min, opt, max) values in that profile.
+    """
+
+    inputs: list[Input]
+    outputs: list[Output]
+    values: dict[str, list[list[int]]]
+
+
 def ports_of(engine: Any, expected: Collection[str]) -> tuple[list[Port], list[Port]]:
     """The inputs and the outputs of an ICudaEngine.
 
@@ -40,6 +56,47 @@ def ports_of(engine: Any, expected: Collection[str]) -> tuple[list[Port], list[P
     Raises:
         EngineError: it has other inputs, or a tensor of a 4-bit dtype.
     """
+    inputs, outputs = _ports(engine)
+    if odd := {port.name for port in inputs}.symmetric_difference(expected):
+        raise EngineError(f"input {min(odd)!r}: it is either not in the plan or not in its manifest")
+    return inputs, outputs
+
+
+def told(engine: Any) -> Told:
+    """What an ICudaEngine tells.
+
+    Raises:
+        EngineError: a tensor has a 4-bit dtype, or lies in memory in another way than an array does.
+    """
+    linear = tensorrt.module().TensorFormat.LINEAR
+    inputs, outputs = _ports(engine)
+    for port in (*inputs, *outputs):
+        if (found := engine.get_tensor_format(port.name)) != linear:
+            raise EngineError(
+                f"tensor {port.name!r}: found the format {found.name}, which no array has; expected LINEAR"
+            )
+    return Told(
+        [_input(engine, port) for port in inputs],
+        [{"name": port.name, "dtype": port.dtype.name, "shape": list(port.shape)} for port in outputs],
+        {port.name: engine.get_tensor_profile_values(0, port.name) for port in inputs if port.host},
+    )
+
+
+def _input(engine: Any, port: Port) -> Input:
+    # What decides shapes has a profile of its values: its own shape is fixed.
+    ranged = -1 in port.shape
+    low, usual, high = engine.get_tensor_profile_shape(port.name, 0) if ranged else [port.shape] * 3
+    return {
+        "name": port.name,
+        "dtype": port.dtype.name,
+        "shape": list(port.shape),
+        "min": list(low),
+        "opt": list(usual),
+        "max": list(high),
+    }
+
+
+def _ports(engine: Any) -> tuple[list[Port], list[Port]]:
     trt = tensorrt.module()
     inputs: list[Port] = []
     outputs: list[Port] = []
@@ -47,8 +104,6 @@ def ports_of(engine: Any, expected: Collection[str]) -> tuple[list[Port], list[P
         host = engine.get_tensor_location(name) == trt.TensorLocation.HOST
         port = Port(name, _dtype(engine, name), tuple(engine.get_tensor_shape(name)), host)
         (outputs if engine.get_tensor_mode(name) == trt.TensorIOMode.OUTPUT else inputs).append(port)
-    if odd := {port.name for port in inputs}.symmetric_difference(expected):
-        raise EngineError(f"input {min(odd)!r}: it is either not in the plan or not in its manifest")
     return inputs, outputs
 
 

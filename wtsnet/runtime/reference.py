@@ -58,6 +58,9 @@ class PlanReferenceRunner(BaseRunner):
         manifest: the plan's.
         reason: why this runner was taken.
         device: "cpu" or "cuda"; None for "cuda" where torch finds one.
+
+    Attributes:
+        device: the kind of device that it runs on: "cpu" or "cuda".
     """
 
     kind = "reference"
@@ -65,7 +68,8 @@ class PlanReferenceRunner(BaseRunner):
     def __init__(self, network: Network, manifest: PlanManifest, reason: str, device: str | None = None) -> None:
         self._network = network
         self._runner = reference_runner(self._network.trt, device)
-        super().__init__(f"reference on {self._runner.device.type}: {reason}", 1)
+        self.device = self._runner.device.type
+        super().__init__(f"reference on {self.device}: {reason}", 1)
         outputs = {spec.name: tuple(spec.shape) for spec in self._runner.outputs.values()}
         self._inputs = Inputs(manifest.inputs, outputs)
         self._turn = Lock()

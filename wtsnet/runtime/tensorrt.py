@@ -18,6 +18,7 @@ from wtsnet.runtime.batch import joined
 from wtsnet.runtime.buffers import Memory, taken
 from wtsnet.runtime.inputs import Inputs
 from wtsnet.runtime.memory import DevicePool, HostPool
+from wtsnet.runtime.options import check_contexts, on_device
 from wtsnet.runtime.ports import ports_of
 from wtsnet.runtime.slot import Slot
 from wtsnet.runtime.slots import Slots
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
     from wtsnet.manifest import Input, PlanManifest
     from wtsnet.runtime.arrays import Lane
-
-PLACES = ("numpy", "device")
 
 
 class TensorRTRunner(BaseRunner):
@@ -67,10 +66,9 @@ class TensorRTRunner(BaseRunner):
         outputs: str = "numpy",
         owner: Any = None,
     ) -> None:
-        if not isinstance(contexts, int) or contexts < 1:
-            raise RunnerError(f"contexts: found {contexts!r}, expected a number from 1")
+        check_contexts(contexts)
         super().__init__(f"tensorrt: {reason}", contexts)
-        self._on_device = _on_device(outputs)
+        self._on_device = on_device(outputs)
         self._device = cuda.device(device)
         with self._device:
             taken_in, given_out = ports_of(engine, inputs)
@@ -97,12 +95,7 @@ class TensorRTRunner(BaseRunner):
         Raises:
             EngineError: TensorRT can't open it; TensorRT's own words are given.
         """
-        tensorrt.log.errors.clear()
-        with cuda.device(device):
-            runtime = tensorrt.module().Runtime(tensorrt.logger())
-            engine = runtime.deserialize_cuda_engine(plan)
-            if engine is None:
-                raise EngineError(f"the plan can't be opened: {tensorrt.log.last_error()}")
+        runtime, engine = opened(plan, device)
         specs = {spec["name"]: spec for spec in manifest.inputs}
         return cls(engine, specs, reason, device=device, owner=runtime, **options)
 
@@ -121,14 +114,14 @@ class TensorRTRunner(BaseRunner):
             RunnerError: inputs that do not fit; CUDA or TensorRT failed. Where the device is lost the runner is
                 closed, and the error says so; else it can be used again.
         """
-        on_device = self._on_device if outputs is None else _on_device(outputs)
+        stay = self._on_device if outputs is None else on_device(outputs)
         call = self._accept(inputs)
         if call.sizes:
-            return next(self._flow((call,), on_device))
+            return next(self._flow((call,), stay))
         slot: Any = None
         try:
             slot = self._slots.take()
-            slot.begin(call.pieces[0], on_device, call.lane)
+            slot.begin(call.pieces[0], stay, call.lane)
             result: dict[str, Any] = slot.finish()
             return result
         except BaseException as error:
@@ -154,10 +147,10 @@ class TensorRTRunner(BaseRunner):
         Raises:
             RunnerError: as `run`.
         """
-        on_device = self._on_device if outputs is None else _on_device(outputs)
-        return self._flow(map(self._accept, frames), on_device)
+        stay = self._on_device if outputs is None else on_device(outputs)
+        return self._flow(map(self._accept, frames), stay)
 
-    def _flow(self, calls: Iterable[_Call], on_device: bool) -> Iterator[dict[str, Any]]:
+    def _flow(self, calls: Iterable[_Call], stay: bool) -> Iterator[dict[str, Any]]:
         running: deque[tuple[Slot, _Call]] = deque()
         try:
             for call in calls:
@@ -166,7 +159,7 @@ class TensorRTRunner(BaseRunner):
                     while (slot := self._slots.take(wait=not running)) is None:
                         yield from self._collect(running)
                     running.append((slot, call))
-                    slot.begin(piece, on_device, call.lane)
+                    slot.begin(piece, stay, call.lane)
             while running:
                 yield from self._collect(running)
         except BaseException as error:
@@ -262,7 +255,16 @@ class _Call:
         self.lane: Lane | None = None
 
 
-def _on_device(outputs: str) -> bool:
-    if outputs not in PLACES:
-        raise RunnerError(f"outputs: found {outputs!r}, expected one of {', '.join(PLACES)}")
-    return outputs == "device"
+def opened(plan: bytes, device: int) -> tuple[Any, Any]:
+    """A Runtime, and the ICudaEngine that it makes of a plan on a CUDA device; the first must outlive the second.
+
+    Raises:
+        EngineError: TensorRT can't open it; TensorRT's own words are given.
+    """
+    tensorrt.log.errors.clear()
+    with cuda.device(device):
+        runtime = tensorrt.module().Runtime(tensorrt.logger())
+        engine = runtime.deserialize_cuda_engine(plan)
+        if engine is None:
+            raise EngineError(f"the plan can't be opened: {tensorrt.log.last_error()}")
+    return runtime, engine
