@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from wtsnet.decode.boxes import Detections
+from wtsnet.decode.classes import ClassScore
 from wtsnet.decode.decoder import Decoder
 from wtsnet.decode.keypoints import Poses
 from wtsnet.decode.lanes import LaneGrid
 from wtsnet.decode.masks import Instances, instances
+from wtsnet.decode.registry import TASKS, Seen
 from wtsnet.decode.rotated import RotatedDetections
 from wtsnet.decode.semantic import ClassMap, maps_from_logits
-from wtsnet.errors import ManifestError, ModelError
+from wtsnet.errors import ManifestError, ModelError, RunnerError
+from wtsnet.manifest.manifest import Output
 from wtsnet.pictures.placement import Placement, Stretch
-from wtsnet.pictures.reading import letterbox
+from wtsnet.pictures.resizing import letterbox
 
 Array = npt.NDArray[Any]
 SIZE = (64, 96)
@@ -150,6 +153,7 @@ def test_lanes() -> None:
             "iou is 0.5, but this detector finds each object once: nothing is suppressed",
         ),
         ({"task": "detect", "head": "topk"}, {"limit": 0}, "max_det is 0, expected a whole number of 1 or more"),
+        ({"task": "classify"}, {"limit": 0}, "limit is 0, expected a whole number of 1 or more"),
     ],
 )
 def test_options_without_a_meaning(decode: dict[str, Any], options: dict[str, Any], message: str) -> None:
@@ -158,6 +162,141 @@ def test_options_without_a_meaning(decode: dict[str, Any], options: dict[str, An
     assert str(caught.value) == message
 
 
-def test_an_unknown_task() -> None:
-    with pytest.raises(ManifestError, match=r"^decode: task: found 'detection', expected one of classify, semantic, "):
-        Decoder({"task": "detection"})
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [
+        ("detection", "decode: task 'detection' has no decoder: register one with @wtsnet.decoder('detection') in the "
+         "model's file; did you mean 'detect'?"),
+        ("none", f"decode: task: found 'none', expected one of {', '.join(TASKS)}, or one with a decoder of your own"),
+        (None, f"decode: task: found None, expected one of {', '.join(TASKS)}, or one with a decoder of your own"),
+    ],
+)  # fmt: skip
+def test_a_task_without_a_decoder(task: str | None, message: str) -> None:
+    with pytest.raises(ManifestError) as caught:
+        Decoder({"task": task})
+    assert str(caught.value) == message
+
+
+def test_pose_needs_the_shape_of_its_key_points() -> None:
+    with pytest.raises(ManifestError, match=r"^decode: kpt_shape is missing"):
+        Decoder({"task": "pose", "kind": "dfl", "head": "topk"})
+
+
+class TestOwn:
+    outputs: ClassVar[dict[str, Array]] = {"text": np.arange(6).reshape(2, 3), "scores": np.array([0.5, 0.25])}
+
+    def test_each_picture_has_its_own_outputs(self) -> None:
+        given: list[tuple[Any, Seen]] = []
+
+        def read(outputs: Any, seen: Seen) -> str:
+            given.append((outputs, seen))
+            return f"{outputs['text']} {outputs['scores']}"
+
+        decode = {"task": "ocr", "letters": "abc"}
+        decoder = Decoder(decode, ["cat"], own=read, conf=0.5, limit=3)
+        assert decoder.task == "ocr"
+        assert decoder(self.outputs, [PLACE, None], SIZE) == ["[0 1 2] 0.5", "[3 4 5] 0.25"]
+        assert [seen.place for _, seen in given] == [PLACE, None]
+        (_, seen), _ = given
+        assert (seen.names, seen.facts, seen.size) == (["cat"], decode, SIZE)
+        assert (seen.conf, seen.iou, seen.limit) == (0.5, None, 3)
+        assert decoder(self.outputs, [None, None], None)
+        assert given[-1][1].size is None
+
+    def test_it_may_raise_what_it_likes(self) -> None:
+        def read(outputs: Any, seen: Seen) -> Any:
+            return int("none")
+
+        line = read.__code__.co_firstlineno + 1
+        with pytest.raises(RunnerError) as caught:
+            Decoder({"task": "ocr"}, own=read)(self.outputs, [None, None], None)
+        wanted = f"the decoder of 'ocr' ({__file__}, line {line}): ValueError: invalid literal for int() with base 10"
+        assert str(caught.value).startswith(wanted)
+
+    def test_wtsnets_own_errors_pass(self) -> None:
+        def read(outputs: Any, seen: Seen) -> Any:
+            raise ModelError("limit: found 7")
+
+        with pytest.raises(ModelError, match=r"^limit: found 7$"):
+            Decoder({"task": "ocr"}, own=read)(self.outputs, [None, None], None)
+
+    def test_outputs_without_a_row_for_each_picture(self) -> None:
+        message = (
+            r"^output 'text': found shape \(2, 3\), expected 3 along its first axis, one for each row of the batch"
+        )
+        with pytest.raises(RunnerError, match=message):
+            Decoder({"task": "ocr"}, own=lambda outputs, seen: 1)(self.outputs, [None] * 3, None)
+
+    def test_its_outputs_may_be_any(self) -> None:
+        Decoder({"task": "ocr"}, own=lambda outputs, seen: 1).check([])
+
+    def test_it_does_not_take_the_place_of_wtsnets(self) -> None:
+        decoder = Decoder({"task": "classify"}, own=lambda outputs, seen: 1)
+        assert decoder({"prob": np.array([[0.5]])}, [None], None) == [[ClassScore(0, "0", 0.5)]]
+
+
+def test_what_is_of_pictures_needs_one() -> None:
+    with pytest.raises(RunnerError, match=r"^the task 'detect' is one of pictures, and the input is none"):
+        Decoder({"task": "detect", "kind": "dfl", "head": "topk"})(TOPK, [None], None)
+
+
+def given(**shapes: tuple[int, ...]) -> list[Output]:
+    return [Output(name=name, dtype="float32", shape=list(shape)) for name, shape in shapes.items()]
+
+
+TOP: dict[str, Any] = {"boxes": (-1, 9, 4), "scores": (-1, 9), "classes": (-1, 9)}
+
+
+def head(task: str, name: str, kind: str = "dfl", **more: Any) -> dict[str, Any]:
+    return {"task": task, "head": name, "kind": kind, "classes": 2, "strides": [8, 16], **more}
+
+
+class TestCheck:
+    @pytest.mark.parametrize(
+        ("decode", "outputs"),
+        [
+            ({"task": "classify"}, given(anything=(1, 10))),
+            ({"task": "classify", "head": "topk"}, given(classes=(1, 5), scores=(1, 5))),
+            (SEMANTIC, given(logits=(-1, 3, 8, 8))),
+            (SEMANTIC, given(classes=(-1, 8, 8))),
+            (GRID | {"task": "lanes"}, given(keypoints=(1, 21, 4, 2))),
+            (GRID | {"task": "lanes"}, given(keypoints=(1, 168), attributes=(1, 4))),
+            (head("detect", "topk"), given(**TOP)),
+            (head("segment", "topk"), given(**TOP, masks=(1, 9, 8), prototypes=(1, 8, 16, 16))),
+            (head("pose", "topk", kpt_shape=[5, 3]), given(**TOP, keypoints=(1, 9, 5, 3))),
+            (head("obb", "topk"), given(**TOP, rboxes=(1, 9, 5))),
+            (head("detect", "decoded"), given(predictions=(1, 6, -1))),
+            (head("segment", "decoded", "yolov5"), given(predictions=(1, 9, 15), prototypes=(1, 8, 16, 16))),
+            (head("detect", "raw"), given(p3=(1, 66, 8, 8), p4=(1, 66, 4, 4))),
+            (head("detect", "raw", "rtdetr"), given(boxes=(1, 9, 4), logits=(1, 9, 2))),
+            (head("detect", "decoded", "rtdetr"), given(predictions=(1, 9, 6))),
+            (head("detect", "raw", "detr"), given(logits=(1, 9, 3), pred_boxes=(1, 9, 4))),
+        ],
+    )
+    def test_what_a_task_reads(self, decode: dict[str, Any], outputs: list[Output]) -> None:
+        decoder = Decoder(decode)
+        decoder.check(outputs)
+        for output in outputs:
+            if output["name"] == "attributes":
+                continue
+            if "rboxes" in [o["name"] for o in outputs] and output["name"] == "boxes":
+                continue  # turned boxes are read in their place
+            with pytest.raises(ManifestError, match=r"^outputs: "):
+                decoder.check([one for one in outputs if one is not output] or given(other=(1,)))
+            if output["name"] != "keypoints":  # which may come in several forms
+                with pytest.raises(ManifestError, match=rf"^outputs: {output['name']}: found shape \(1, 2, 3, 4, 5\)"):
+                    decoder.check([{**one, "shape": [1, 2, 3, 4, 5]} if one is output else one for one in outputs])
+
+    def test_numbers_that_are_settled_count(self) -> None:
+        with pytest.raises(ManifestError) as caught:
+            Decoder(head("detect", "topk")).check(given(**TOP | {"boxes": (1, 9, 5)}))
+        wanted = "outputs: boxes: found shape (1, 9, 5), expected (N, K, 4) for the task 'detect'"
+        assert str(caught.value) == wanted
+
+    def test_a_missing_one_is_named_with_what_there_is(self) -> None:
+        with pytest.raises(ManifestError) as caught:
+            Decoder(head("detect", "topk")).check(given(box=(1, 9, 4), scores=(1, 9), classes=(1, 9)))
+        assert str(caught.value) == (
+            "outputs: found box, scores, classes, expected 'boxes' among them for the task 'detect'; "
+            "did you mean 'box'?"
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from wtsnet.decode.masks import Instances
 from wtsnet.decode.plain import plain, run_lengths
 from wtsnet.decode.rotated import RotatedDetections
 from wtsnet.decode.semantic import ClassMap
-from wtsnet.errors import ManifestError
+from wtsnet.errors import ManifestError, RunnerError
 
 BOXES: Any = (
     np.array([[1, 2, 3, 4.0625], [5, 6, 7, 8]], np.float32),
@@ -105,3 +106,54 @@ def test_masks_are_read_by_coco(mask: Any) -> None:
     assert sum(made["counts"]) == mask.size
     packed = coco.frPyObjects(made, *made["size"])
     np.testing.assert_array_equal(coco.decode(packed).astype(bool), mask)
+
+
+@dataclass
+class Line:
+    text: str
+    box: Any
+    score: np.float32
+
+
+class Told:
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def to_dict(self) -> Any:
+        return self.value()
+
+
+@pytest.mark.parametrize(
+    ("result", "wanted"),
+    [
+        ("four", "four"),
+        (None, None),
+        (np.float32(0.5), 0.5),
+        (np.array([[1, 2]]), [[1, 2]]),
+        ({"a": (1, np.int64(2)), 3: {"b": True}}, {"a": [1, 2], "3": {"b": True}}),
+        (Line("four", np.array([1, 2]), np.float32(0.5)), {"text": "four", "box": [1, 2], "score": 0.5}),
+        ([Line("four", [1], np.float32(1))], [{"text": "four", "box": [1], "score": 1.0}]),
+        (Told(lambda: {"text": np.array(["four"])}), {"text": ["four"]}),
+        ((1, 2), [1, 2]),
+        ({"lanes": (LANE,)}, {"lanes": [{"index": 2, "points": [[1, 2], [3.5, 4]], "scores": [0.5, 0.25],
+          "attributes": [{"index": 1, "name": "dashed", "score": 0.33333333333}]}]}),
+    ],
+)  # fmt: skip
+def test_results_of_ones_own(result: Any, wanted: Any) -> None:
+    made = plain(result)
+    assert made == wanted
+    assert json.loads(json.dumps(made)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [
+        (object(), "result: found object, which JSON can't hold, expected a dataclass, what has a to_dict"),
+        ({"a": [1j]}, "result: found complex, which JSON can't hold"),
+        (Line, "result: found type, which JSON can't hold"),
+        (Told(lambda: 1 / 0), r"to_dict of Told \(.*test_plain.py, line \d+\): ZeroDivisionError: division by zero"),
+    ],
+)
+def test_what_json_can_not_hold(result: Any, message: str) -> None:
+    with pytest.raises(RunnerError, match=f"^{message}"):
+        plain(result)

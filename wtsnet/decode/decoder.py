@@ -15,13 +15,19 @@ from wtsnet.decode.detectors import Detector, Outputs, output
 from wtsnet.decode.keypoints import poses
 from wtsnet.decode.lanes import Lane, LaneGrid
 from wtsnet.decode.masks import instances
+from wtsnet.decode.own import call_own, rows_of
+from wtsnet.decode.registry import TASKS, Seen
 from wtsnet.decode.rotated import RotatedDetections
 from wtsnet.decode.semantic import ClassMap, maps_from_classes, maps_from_logits
-from wtsnet.errors import ManifestError, ModelError, nearest
+from wtsnet.decode.wanted import MORE, check_outputs
+from wtsnet.errors import ManifestError, ModelError, RunnerError, nearest
+from wtsnet.manifest import whole_number
 from wtsnet.pictures import Stretch
 
 if TYPE_CHECKING:
     from wtsnet.decode.classes import Names
+    from wtsnet.decode.registry import Function
+    from wtsnet.manifest import Output
     from wtsnet.pictures import Placement
 
 Result: TypeAlias = "Detections | RotatedDetections | ClassMap | tuple[Lane, ...] | list[ClassScore]"
@@ -35,12 +41,13 @@ class Decoder:
     Args:
         decode: of the manifest: the task, and what it needs.
         names: of the classes, by index.
+        own: what makes the results of a task that wtsnet does not read itself (see `wtsnet.decode.decoder`).
         conf: the lowest score of an object; 0.25 where it is None.
         iou: how much two boxes of a class may overlap; where it is None, what upstream does by default.
         limit: the most objects of a picture, or how many best classes; 300 or 5 where it is None.
 
     Attributes:
-        task: "classify", "detect", "segment", "pose", "obb", "semantic" or "lanes".
+        task: "classify", "detect", "segment", "pose", "obb", "semantic", "lanes", or that of `own`.
 
     Raises:
         ManifestError: the manifest does not say what the outputs mean.
@@ -52,27 +59,33 @@ class Decoder:
         decode: Mapping[str, Any],
         names: Names | None = None,
         *,
+        own: Function | None = None,
         conf: float | None = None,
         iou: float | None = None,
         limit: int | None = None,
     ) -> None:
         self.task = str(decode.get("task"))
+        self._decode = decode
+        self._names = names
+        # Where a plan of another tool calls its outputs otherwise: our name of each, and the engine's own.
+        self._called: Mapping[str, str] = decode.get("outputs", {})
         tasks: dict[str, Callable[[Outputs, Places, Size], Sequence[Result]]] = {
             "classify": self._classify,
             "semantic": self._semantic,
             "lanes": self._lanes,
             **dict.fromkeys(("detect", "segment", "pose", "obb"), self._detect),
         }
+        self._own = None if self.task in tasks else own
+        if self._own is not None:
+            self._seen = Seen(names, decode, conf=conf, iou=iou, limit=limit)
+            return
         if self.task not in tasks:
-            raise ManifestError(
-                f"decode: task: found {decode.get('task')!r}, expected one of {', '.join(tasks)}"
-                f"{nearest(self.task, tasks)}"
-            )
-        self._decode = decode
-        self._names = names
+            raise ManifestError(_no_decoder(decode.get("task")))
         self._results = tasks[self.task]
         if self._results == self._detect:
             self._detector = Detector(decode)
+            if self.task == "pose" and "kpt_shape" not in decode:
+                raise ManifestError("decode: kpt_shape is missing")
             if iou is not None and self._detector.iou is None:
                 raise ModelError(f"iou is {iou!r}, but this detector finds each object once: nothing is suppressed")
             self._choice = Choice(
@@ -85,23 +98,60 @@ class Decoder:
         for name, value in given.items():
             if value is not None:
                 raise ModelError(f"{name} is {value!r}, but has no meaning for the task {self.task!r}")
-        self._limit = 5 if limit is None else limit
+        self._limit = 5 if limit is None else whole_number("limit", limit, 1)
         if self.task == "lanes":
             self._grid = LaneGrid.from_dict(decode)
 
-    def __call__(self, outputs: Outputs, places: Places, size: Size) -> list[Result]:
-        """The result of each picture.
+    def check(self, outputs: Sequence[Output]) -> None:
+        """Whether a network with these outputs, as its manifest tells them, has what the task reads.
+
+        Raises:
+            ManifestError: an output is missing, or has other axes than it must have.
+        """
+        if self._own is not None:
+            return
+        if self._called:
+            theirs = {one["name"]: one for one in outputs}
+            outputs = [{**theirs[name], "name": ours} for ours, name in self._called.items() if name in theirs]
+        names = [output["name"] for output in outputs]
+        if self._results == self._detect:
+            wanted = self._detector.wanted()
+        elif self.task == "semantic":
+            wanted = {"classes": ("N", "H", "W")} if "classes" in names else {"logits": ("N", "classes", "H", "W")}
+        elif self.task == "lanes":
+            wanted = {"keypoints": ("N", MORE)}
+        elif self._decode.get("head") == "topk":
+            wanted = {"scores": ("N", "K"), "classes": ("N", "K")}
+        else:
+            wanted = dict.fromkeys(names[:1], ("N", "classes"))
+        check_outputs(outputs, wanted, self.task)
+
+    def __call__(self, outputs: Outputs, places: Places, size: Size | None) -> list[Any]:
+        """The result of each picture: a `Result`, or what `own` gives.
 
         Args:
             outputs: arrays by name, of N pictures.
             places: for each of the N, where it lies in the input; None where that is not known, and the result is
                 wanted in input pixels.
-            size: height and width of the input.
+            size: height and width of the input; None where it was no picture.
 
         Raises:
-            RunnerError: an output is missing, of another shape, or has values that are NaN.
+            RunnerError: an output is missing, of another shape, or has values that are NaN; `own` failed.
         """
-        return list(self._results(outputs, places, size))
+        if self._own is not None:
+            return self._owns(self._own, outputs, places, size)
+        if size is None and self.task != "classify":
+            raise RunnerError(f"the task {self.task!r} is one of pictures, and the input is none")
+        if self._called:
+            outputs = {ours: output(outputs, name) for ours, name in self._called.items()}
+        return list(self._results(outputs, places, size or (0, 0)))
+
+    def _owns(self, own: Function, outputs: Outputs, places: Places, size: Size | None) -> list[Any]:
+        what = f"the decoder of {self.task!r}"
+        return [
+            call_own(what, own, row, replace(self._seen, place=place, size=size))
+            for row, place in zip(rows_of(outputs, len(places)), places, strict=True)
+        ]
 
     def _classify(self, outputs: Outputs, places: Places, size: Size) -> list[list[ClassScore]]:
         if self._decode.get("head") == "topk":
@@ -147,6 +197,15 @@ class Decoder:
             tuple(lane if place is None or isinstance(place, Stretch) else _moved(lane, place) for lane in lanes)
             for lanes, place in zip(found, places, strict=True)
         ]
+
+
+def _no_decoder(task: Any) -> str:
+    if task in (None, "", "none"):
+        return f"decode: task: found {task!r}, expected one of {', '.join(TASKS)}, or one with a decoder of your own"
+    return (
+        f"decode: task {task!r} has no decoder: register one with @wtsnet.decoder({task!r}) in the model's file"
+        f"{nearest(str(task), TASKS)}"
+    )
 
 
 def _without_padding(found: ClassMap, place: Placement) -> ClassMap:

@@ -20,6 +20,7 @@ from wtsnet.decode.candidates import (
 )
 from wtsnet.decode.dfl import DFLHead
 from wtsnet.decode.sets import detr_raw
+from wtsnet.decode.wanted import MORE, Axes
 from wtsnet.errors import ManifestError, RunnerError, nearest
 
 Outputs = Mapping[str, npt.NDArray[Any]]
@@ -84,6 +85,27 @@ class Detector:
             return candidates_from_final(predictions, choice.conf, rotated=self._rotated)
         return self._dfl.candidates(predictions, choice)
 
+    def wanted(self) -> dict[str, Axes]:
+        """The outputs that `candidates` and the task read, with their axes."""
+        task = self._decode.get("task")
+        found: dict[str, Axes] = {}
+        if self._head == "topk":
+            boxes: dict[str, Axes] = {"rboxes": ("N", "K", 5)} if self._rotated else {"boxes": ("N", "K", 4)}
+            found = {**boxes, "scores": ("N", "K"), "classes": ("N", "K")}
+            if task == "segment":
+                found["masks"] = ("N", "K", "coefficients")
+            if task == "pose":
+                found["keypoints"] = ("N", "K", MORE)
+        elif self._kind == "detr":
+            found = {"logits": ("N", "queries", "classes + 1"), "pred_boxes": ("N", "queries", 4)}
+        elif self._head == "decoded":
+            found = {"predictions": ("N", "candidates", "values")}
+        elif self._kind == "rtdetr":
+            found = {"boxes": ("N", "queries", 4), "logits": ("N", "queries", "classes")}
+        else:
+            found = dict.fromkeys(self._level_names(), ("N", "channels", "H", "W"))
+        return found | ({"prototypes": ("N", "masks", "H", "W")} if task == "segment" else {})
+
     def _anchors(self, outputs: Outputs, choice: Choice) -> list[Candidates]:
         masks = output(outputs, "prototypes").shape[1] if self._decode.get("task") == "segment" else 0
         if self._head == "decoded":
@@ -109,7 +131,10 @@ class Detector:
         return found
 
     def _levels(self, outputs: Outputs) -> list[npt.NDArray[Any]]:
-        return [output(outputs, f"p{int(stride).bit_length() - 1}") for stride in self._key("strides")]
+        return [output(outputs, name) for name in self._level_names()]
+
+    def _level_names(self) -> list[str]:
+        return [f"p{int(stride).bit_length() - 1}" for stride in self._key("strides")]
 
     def _key(self, key: str) -> Any:
         if key not in self._decode:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,26 +12,33 @@ import numpy.typing as npt
 from wtsnet.decode.boxes import Detections
 from wtsnet.decode.classes import ClassScore, class_name
 from wtsnet.decode.keypoints import Poses
+from wtsnet.decode.lanes import Lane
 from wtsnet.decode.masks import Instances
+from wtsnet.decode.own import call_own
 from wtsnet.decode.rotated import RotatedDetections
 from wtsnet.decode.semantic import ClassMap
+from wtsnet.errors import RunnerError
 
 if TYPE_CHECKING:
     from wtsnet.decode.classes import Names
-    from wtsnet.decode.decoder import Result
-    from wtsnet.decode.lanes import Lane
 
 
-def plain(result: Result, names: Names | None = None) -> list[dict[str, Any]]:
-    """A mapping for each object, class or lane, the best first. Pixels have three digits behind the point, shares six.
+def plain(result: Any, names: Names | None = None) -> Any:
+    """A result as lists, mappings, text and numbers.
+
+    Of wtsnet's own results (`wtsnet.decode.Result`) a mapping for each object, class or lane, the best first. Pixels
+    have three digits behind the point, shares six.
 
     Objects have `class`, `name`, `score` and `box`, x1 y1 x2 y2, and beside these `mask`, as `run_lengths` gives it, or
     `keypoints`, x y and score; turned ones have `box` as x y w h angle, and `corners`. Classes of a picture have
     `score`, those of pixels `share`, how much of the picture they cover. Lanes have `lane`, `points`, `scores` and
     `attributes`.
 
+    Of any other its `to_dict()`, the fields of a dataclass, or what it is, arrays being lists.
+
     Raises:
         ManifestError: `names` lacks a class.
+        RunnerError: a result, or a part of one, that is nothing of these; its type is named.
     """
     if isinstance(result, Detections | RotatedDetections):
         return _objects(result, names)
@@ -38,7 +47,31 @@ def plain(result: Result, names: Names | None = None) -> list[dict[str, Any]]:
             {"class": index, "name": class_name(names, index), "share": round(share, 6)}
             for index, share in result.shares().items()
         ]
-    return [_lane(one) for one in result] if isinstance(result, tuple) else [_class(one) for one in result]
+    if isinstance(result, tuple) and all(isinstance(one, Lane) for one in result):
+        return [_lane(one) for one in result]
+    if isinstance(result, list) and all(isinstance(one, ClassScore) for one in result):
+        return [_class(one) for one in result]
+    return _data(result)
+
+
+def _data(value: Any) -> Any:
+    """Any value as plain data."""
+    if isinstance(value, np.ndarray | np.generic):
+        return _data(value.tolist())
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _data(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_data(item) for item in value]
+    if callable(getattr(value, "to_dict", None)) and not isinstance(value, type):
+        return _data(call_own(f"to_dict of {type(value).__name__}", value.to_dict))
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _data(getattr(value, field.name)) for field in fields(value)}
+    raise RunnerError(
+        f"result: found {type(value).__name__}, which JSON can't hold, expected a dataclass, what has a to_dict(), or "
+        "numbers, text, arrays, lists and mappings"
+    )
 
 
 def run_lengths(mask: npt.NDArray[np.bool_]) -> dict[str, list[int]]:
