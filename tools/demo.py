@@ -13,14 +13,11 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-import torch
 from rich.console import Console
 from rich.table import Table
 
 import wtsnet
 from wtsnet.checkpoint import export
-from wtsnet.decode import Detections
-from wtsnet.draw import draw, save_image
 from wtsnet.errors import VerifyError
 from wtsnet.pictures import Preprocess, read_image
 from wtsnet.predict import Predictor
@@ -69,7 +66,7 @@ def demo(out: Path, console: Console) -> None:
 
     def prove() -> str:
         preprocess = Preprocess.from_dict(wtsnet.load(plan).manifest.preprocess)
-        record(load_module(checkpoint), torch.from_numpy(preprocess(image)[0]), golden)
+        record(load_module(checkpoint), preprocess(image)[0], golden)
         report = verify("yolov5", weights, golden)
         if (first := report.first) is not None:
             raise VerifyError(f"{first.name}: differs from PyTorch by {first.error:.2e}")
@@ -77,12 +74,11 @@ def demo(out: Path, console: Console) -> None:
 
     def detect() -> str:
         engine = wtsnet.load(plan)
-        runner = engine.runner("auto")
-        (result,) = Predictor(engine, runner)([image])
-        assert isinstance(result, Detections)  # a detector gives nothing else
-        save_image(found, draw(image, result, engine.manifest.names))
-        seen = " ".join(engine.manifest.names[one.index] for one in result)
-        return f"{len(result)} digits ({seen}) in {found}\n{runner.reason}"
+        with Predictor(engine) as predictor:
+            result = predictor(image)
+        result.save(found)
+        seen = " ".join(result.names[one.index] for one in result)
+        return f"{len(result)} digits ({seen}) in {found}\n{predictor.runner.reason}"
 
     for name, step in (
         ("export", write_weights),

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from wtsnet import __version__, read_wts
-from wtsnet.checkpoint.exporting import Checkpoint, export, load_checkpoint
+from wtsnet.checkpoint.exporting import Checkpoint, export, load_checkpoint, norms_without_eps
 from wtsnet.errors import CheckpointError, WtsError
 from wtsnet.manifest.files import sha256
 from wtsnet.manifest.manifest import WeightsManifest, manifest_path
@@ -327,6 +327,19 @@ class TestExport:
             },
         )
         assert list(manifest.entries) == list(module.state_dict())
+
+    def test_norms_whose_eps_is_not_told(self, tmp_path: Path) -> None:
+        module = nn.Sequential(nn.Conv2d(2, 3, 1), nn.BatchNorm2d(3), nn.Sequential(nn.BatchNorm2d(3, affine=False)))
+        for content, norms in (
+            (module, []),
+            (module.state_dict(), ["1", "2.0"]),
+            (nn.DataParallel(module).state_dict(), ["module.1", "module.2.0"]),
+            (nn.BatchNorm1d(2).state_dict(), [""]),
+            (nn.BatchNorm1d(2, track_running_stats=False).state_dict(), []),
+            ({"a.running_mean": torch.ones(1), "brunning_mean": torch.ones(1), "brunning_var": torch.ones(1)}, []),
+        ):
+            manifest = export(saved(tmp_path, content), tmp_path / "out.wts")
+            assert norms_without_eps(manifest) == norms
 
     @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int8])
     def test_values_become_float32(self, tmp_path: Path, dtype: torch.dtype) -> None:

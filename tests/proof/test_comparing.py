@@ -13,15 +13,16 @@ from onnx import helper
 from PIL import Image
 
 import wtsnet
+from tests.proof.several import write as write_several
 from tests.small import lenet, lenet_file, tiny, tiny_file
 from tests.small_onnx import KERNEL, conv, export, relu, two_inputs, write
 from tests.upstream import upstream
 from tools.yolov5_torch import DetectionModel, layout
 from wtsnet.errors import RunnerError, VerifyError, WtsnetError
 from wtsnet.manifest.manifest import Input
-from wtsnet.pictures.reading import letterbox
+from wtsnet.pictures.resizing import letterbox
 from wtsnet.proof.comparing import Comparison, Difference, compare
-from wtsnet.proof.inputs import given_inputs, random_inputs
+from wtsnet.proof.inputs import given_inputs, random_inputs, read_inputs, sample_inputs
 from wtsnet.proof.sides import split
 
 
@@ -105,7 +106,12 @@ def test_a_model_of_ones_own(tmp_path: Path) -> None:
         ("resnet18:C:\\r.wts", "resnet18", "C:\\r.wts"),
         ("C:\\mine.py:tiny:C:\\t.wts", "C:\\mine.py:tiny", "C:\\t.wts"),
         ("mine.py:tiny:my.py:t.wts", "mine.py:tiny", "my.py:t.wts"),
+        ("mine.py:tiny.wts", "mine.py", "tiny.wts"),
+        ("a:b/mine.py:c/tiny.wts", "a:b/mine.py", "c/tiny.wts"),
+        ("C:\\mine.py:C:\\t.wts", "C:\\mine.py", "C:\\t.wts"),
+        ("mine.py:C:/t.wts", "mine.py:C", "/t.wts"),
         ("lenet", "lenet", ""),
+        ("mine.py", "mine.py", ""),
         ("mine.py:tiny", "mine.py:tiny", ""),
     ],
 )
@@ -204,6 +210,23 @@ def test_random_inputs() -> None:
     assert not np.array_equal(made[0][0], other[0][0])
 
 
+def test_sampled_inputs() -> None:
+    shapes = [
+        ((50, 3), "float32"),
+        ((), "float32"),
+        *(((40, 40), name) for name in ("bool", "int32", "int64", "uint8")),
+    ]
+    made = sample_inputs(shapes, 7)
+    assert [(array.shape, array.dtype.name) for array in made] == shapes
+    np.testing.assert_array_equal(made[0], np.random.default_rng(7).random((50, 3), dtype=np.float32))
+    assert [set(array.flat) for array in made[2:5]] == [{0, 1}] * 3
+    assert set(made[5].flat) >= {0, 255}
+    assert not np.array_equal(sample_inputs(shapes, 8)[0], made[0])
+    for dtype in ("float16", "int4", "text"):
+        with pytest.raises(VerifyError, match=f"^dtype: found '{dtype}', expected float32 or one of bool, int8, "):
+            sample_inputs([((1,), dtype)], 0)
+
+
 def test_the_shape_is_one_that_both_take() -> None:
     ranged, fixed = spec("a", "float32", (1, 2), (8, 2)), spec("b", "float32", (4, 2))
     for pair in ((ranged, fixed), (fixed, ranged)):
@@ -220,6 +243,25 @@ def test_shapes_of_two_files(tmp_path: Path) -> None:
     two = write(tmp_path / "2.onnx", [helper.make_node("Relu", ["ids"], ["y"])], {"ids": ("n", 4)})
     report = compare(one, two, shapes={"x": (2, 4), "ids": ((1, 4), (2, 4), (3, 4))})
     assert (report.rows[0].shape, report.rows[0].error) == ((2, 4), 0)
+
+
+def test_shapes_of_models(resnet: Path, tmp_path: Path) -> None:
+    """Of a model as of a file, alone and with another, each those of its own inputs."""
+    file, wts = write_several(tmp_path), tmp_path / "several.wts"
+    name = f"{file}:{wts}"  # the only model of the file
+    shapes: dict[str, Any] = {"tokens": (1, 4), "left": (1, 3, 6, 5)}
+    ranged: dict[str, Any] = {**shapes, "tokens": ((1, 1), (1, 4), (1, 8))}
+    network = wtsnet.define(f"{file}:matcher", wts, shapes=shapes)
+    for other in (name, f"{file}:matcher:{wts}", network):
+        for wanted in (shapes, ranged):
+            report = compare(name, other, shapes=wanted)
+            assert [(row.name, row.shape, row.error) for row in report.rows] == [
+                ("picture", (1, 4), 0), ("count", (1,), 0), ("text", (1, 4), 0)
+            ]  # fmt: skip
+    both = {"input": (2, 3, 64, 96), "images": (2, 3, 64, 96)}
+    assert 0 < compare(f"resnet18:{resnet / 'r.wts'}", resnet / "r.onnx", shapes=both).rows[0].error < 2e-6
+    with pytest.raises(VerifyError, match=r"^shape: unknown input 'tokns'; did you mean 'tokens'\? "):
+        compare(name, name, shapes={**shapes, "tokns": (1, 4)})
 
 
 def test_inputs_by_the_names_of_either(tmp_path: Path) -> None:
@@ -281,8 +323,10 @@ def test_files_of_inputs_that_can_not_be_read(tmp_path: Path) -> None:
             compare(path, path, inputs=tmp_path / "x.npz")
     with open(tmp_path / "x.npz", "wb") as file:
         np.save(file, np.ones(2))
-    with pytest.raises(VerifyError, match=r"can't be read as an .npz of inputs"):
-        compare(path, path, inputs=tmp_path / "x.npz")
+    with pytest.raises(
+        VerifyError, match=r"can't be read as an .npz of inputs \(it holds a single array without a name"
+    ):
+        read_inputs(tmp_path / "x.npz")
     with pytest.raises(VerifyError, match=r"none.npz: can't be read as an .npz .*No such file"):
         compare(path, path, inputs=tmp_path / "none.npz")
 
@@ -292,6 +336,7 @@ def test_what_can_not_be_compared(tmp_path: Path) -> None:
     write(two, [helper.make_node("Add", ["p", "q"], ["y"])], {"p": (1, 2), "q": (1, 2)})
     wtsnet.build("lenet", wts).save(tmp_path / "l.plan")
     plan = tmp_path / "l.plan"
+    tiny_file(tmp_path)
     other = write(tmp_path / "3.onnx", [helper.make_node("ReduceSum", ["x"], ["s"])], {"x": (1, 2)}, ["s"])
     cases: list[tuple[Any, Any, dict[str, Any], str]] = [
         (wts, one, {}, f"{wts}: a .wts does not say which network it is of; expected MODEL:{wts}"),
@@ -304,7 +349,15 @@ def test_what_can_not_be_compared(tmp_path: Path) -> None:
         (one, other, {}, f"no output to compare; there are y (1, 2) of {one}, s (1, 1) of {other}"),
         (one, two, {"precision": "fp32"}, f"precision: found 'fp32', which {one} and {two} do not take"),
         (plan, plan, {"batch": 1}, f"batch: found 1, which {plan} and {plan} do not take"),
-        (f"lenet:{wts}", plan, {"shapes": {}}, f"shapes: found {{}}, which lenet:{wts} and {plan} do not take"),
+        (plan, plan, {"shapes": {}}, f"shapes: found {{}}, which {plan} and {plan} do not take"),
+        (f"lenet:{wts}", plan, {"shapes": {"dta": (1,)}}, "lenet: shape: unknown input 'dta'; did you mean 'data'?"),
+        (f"lenet:{wts}", one, {"shapes": {"dta": (1,)}}, "shape: unknown input 'dta'; did you mean 'data'? (lenet:"),
+        (
+            tmp_path / "mine.py",
+            one,
+            {},
+            f"{tmp_path}/mine.py: found no weights, expected {tmp_path}/mine.py:FILE.wts",
+        ),
         (wtsnet.load(plan), two, {"imgsz": 8}, f"{two}: imgsz: found 8×8, but the inputs are p 1×2, q 1×2"),
         (wtsnet.define("lenet", wts), plan, {"imgsz": 8}, f"imgsz: found 8, which a Network and {plan} do not take"),
         (one, two, {"shapes": {"z": (1,)}}, f"shape: unknown input 'z' ({one} and {two} have x, p, q)"),

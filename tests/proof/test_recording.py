@@ -1,21 +1,23 @@
-"""wtsnet/proof/recording.py and its command, tools/record.py: what is recorded, in which order, and by which name."""
+"""wtsnet/proof/recording.py: what is recorded, in which order, and by which name."""
 
 from __future__ import annotations
 
-import importlib
+import errno
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from tools.record import main
-from wtsnet.proof import load_module, record
+from wtsnet.errors import VerifyError
+from wtsnet.proof import record
+from wtsnet.proof.recording import Recording
 
 
 class Split(nn.Module):
@@ -116,14 +118,157 @@ def test_module_becomes_float32_and_evaluates(tmp_path: Path) -> None:
     assert not any(child._forward_hooks for child in module.modules())
 
 
-def test_input_names(tmp_path: Path) -> None:
-    a, b = torch.ones(1), torch.ones(1) * 2
-    adder = nn.Bilinear(1, 1, 1)
-    for inputs, names in (([a, b], ["p", "q"]), ({"p": a, "q": b}, ["images"])):
-        record(adder, inputs, tmp_path / "x.npz", names)
-        assert np.load(tmp_path / "x.npz").files == ["input/p", "input/q", "output/0"]
-    with pytest.raises(ValueError, match=r"found 2 inputs, expected one for each of the names \['images'\]"):
-        record(adder, [a, b], tmp_path / "x.npz")
+class Weighted(nn.Module):
+    """A sum of its inputs, each with a factor of its own, so that exchanging them shows."""
+
+    def forward(self, left: Tensor, tokens: Tensor, *, scale: Any = 1) -> Tensor:
+        return torch.mul(left + 10 * tokens, scale)
+
+
+class Any2(nn.Module):
+    def forward(self, *values: Tensor, **more: Tensor) -> Tensor:
+        return values[0] + 10 * values[1]
+
+
+class Positional(nn.Module):
+    def forward(self, a: Tensor, b: Tensor, /) -> Tensor:
+        return a + 10 * b
+
+
+A, B = torch.ones(2), torch.full((2,), 2.0)
+
+
+@pytest.mark.parametrize(
+    ("module", "inputs", "names", "found", "value"),
+    [
+        (Weighted(), (A, B), None, ["left", "tokens"], 21),
+        (Weighted(), [A, B], ["p", "q"], ["p", "q"], 21),
+        (Weighted(), {"left": A, "tokens": B}, None, ["left", "tokens"], 21),
+        (Weighted(), {"tokens": A, "left": B}, None, ["tokens", "left"], 12),  # by keyword
+        (Weighted(), {"scale": A * 3, "left": A, "tokens": B}, None, ["scale", "left", "tokens"], 63),
+        (Weighted(), {"tokens": A, "right": B}, None, ["tokens", "right"], 21),  # by position
+        (Positional(), {"b": A, "a": B}, None, ["b", "a"], 21),  # which has no keywords
+        (Positional(), (A, B), None, ["a", "b"], 21),
+        (Any2(), (A, B), None, ["input0", "input1"], 21),
+        (Any2(), {"p": A, "q": B}, None, ["p", "q"], 21),
+        (nn.Identity(), A, None, ["images"], 1),
+        (nn.Identity(), (A,), None, ["input"], 1),
+        (nn.Identity(), A, ["x"], ["x"], 1),
+    ],
+)
+def test_names_of_inputs_and_how_they_are_passed(
+    tmp_path: Path, module: nn.Module, inputs: Any, names: Any, found: list[str], value: float
+) -> None:
+    made = record(module, inputs, tmp_path / "x.npz", names)
+    golden = np.load(tmp_path / "x.npz")
+    assert golden.files == [*(f"input/{name}" for name in found), "output/0"]
+    assert golden["output/0"].tolist() == [value, value]
+    assert made == Recording(tmp_path / "x.npz", 0, 1, dict.fromkeys(found, (2,)))
+
+
+@pytest.mark.parametrize("kind", ["array", "tensor"])
+@pytest.mark.parametrize(
+    ("given", "recorded"),
+    [("float64", "float32"), ("float16", "float32"), ("float32", "float32"), ("int64", "int64"), ("int32", "int32"),
+     ("uint8", "uint8"), ("bool", "bool")],
+)  # fmt: skip
+@pytest.mark.parametrize("shape", [(), (3,), (1, 2, 2, 1, 2)])
+def test_inputs_of_any_rank_and_dtype(
+    tmp_path: Path, shape: tuple[int, ...], given: str, recorded: str, kind: str
+) -> None:
+    x = np.random.default_rng(0).integers(0, 2, shape).astype(given)
+    x.flags.writeable = kind == "tensor"
+    made = record(nn.Identity(), torch.from_numpy(x) if kind == "tensor" else x, tmp_path / "x.npz")
+    golden = np.load(tmp_path / "x.npz")
+    for key in ("input/images", "output/0"):
+        np.testing.assert_array_equal(golden[key], x)
+        assert golden[key].dtype == recorded
+    assert made.inputs == {"images": shape}
+
+
+def test_dtypes_that_numpy_lacks_or_has_the_other_way_round(tmp_path: Path) -> None:
+    for x in (torch.ones(2).bfloat16(), np.ones(2, ml_dtypes.bfloat16), np.ones(2, ">f4"), np.ones((2, 2))[:, 0]):
+        record(nn.Identity(), x, tmp_path / "x.npz")
+        assert np.load(tmp_path / "x.npz")["output/0"].dtype == np.dtype("<f4")
+    record(nn.Identity(), np.array([1, 2], ">i8"), tmp_path / "x.npz")
+    assert np.load(tmp_path / "x.npz")["output/0"].tolist() == [1, 2]
+    record(nn.Identity(), (1.5,), tmp_path / "x.npz")
+    assert np.load(tmp_path / "x.npz")["input/input"] == np.float32(1.5)
+
+
+def test_the_given_input_stays_as_it_is(tmp_path: Path) -> None:
+    for x in (torch.full((2,), -1.0), np.full(2, -1, np.float32)):
+        record(nn.ReLU(inplace=True), x, tmp_path / "x.npz")
+        assert np.load(tmp_path / "x.npz")["input/images"].tolist() == [-1, -1]
+        assert x.tolist() == [-1, -1]
+
+
+def test_what_is_said_of_it(tmp_path: Path) -> None:
+    made = record(net(), torch.randn(1, 3, 8, 8), tmp_path / "x.npz")
+    assert made == Recording(tmp_path / "x.npz", 8, 3, {"images": (1, 3, 8, 8)})
+
+
+def test_of_a_data_parallel_its_module(tmp_path: Path) -> None:
+    record(nn.DataParallel(nn.Sequential(nn.ReLU())), A, tmp_path / "x.npz")
+    assert np.load(tmp_path / "x.npz").files == ["input/images", "module/0", "output/0"]
+
+
+def test_modules_that_python_can_not_look_into(tmp_path: Path) -> None:
+    class Builtin(nn.Module):
+        forward = torch.relu
+
+    record(Builtin(), (A,), tmp_path / "x.npz")
+    assert np.load(tmp_path / "x.npz").files == ["input/input0", "output/0"]
+
+
+@pytest.mark.parametrize(
+    ("module", "inputs", "names", "message"),
+    [
+        (nn.Identity(), (A, B), ["images"], "names: found images, expected 2, one for each input"),
+        (nn.Identity(), A, [], "names: found none, expected 1, one for each input"),
+        (Weighted(), (A, B), ["a", "a"], "names: found a, a, expected 2, one for each input"),
+        (Weighted(), {"x": [A, B]}, None, "input x: found list, expected a tensor or an array"),
+        (Weighted(), {"x": None}, None, "input x: found NoneType, expected a tensor or an array"),
+        (Weighted(), "abc", None, "input images: found str, expected a tensor or an array"),
+        (Weighted(), np.array(["a"]), None, "input images: found values of type <U1, expected numbers"),
+        (Weighted(), np.array([{}]), None, "input images: found values of type object, expected numbers"),
+        (Weighted(), torch.ones(2) * 1j, None, "input images: found a tensor of torch.complex64, torch.strided, expe"),
+        (Weighted(), torch.eye(2).to_sparse(), None, "input images: found a tensor of torch.float32, torch.sparse_c"),
+        (len, A, None, "record: found builtin_function_or_method, expected an nn.Module"),
+        (nn.ReLU, A, None, "record: found type, expected an nn.Module"),
+    ],
+)
+def test_what_can_not_be_recorded(tmp_path: Path, module: Any, inputs: Any, names: Any, message: str) -> None:
+    with pytest.raises(VerifyError) as caught:
+        record(module, inputs, tmp_path / "x.npz", names)
+    assert str(caught.value).startswith(message)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_that_can_not_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for path in (tmp_path / "none" / "x.npz", tmp_path):
+        with pytest.raises(VerifyError, match=rf"^{path}: can't be written \("):
+            record(nn.Identity(), A, path)
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np.lib.format, "write_array", full)
+    with pytest.raises(VerifyError, match=rf"^{tmp_path}/x.npz: can't be written \(No space left on device\)$"):
+        record(nn.Identity(), A, tmp_path / "x.npz")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_the_module_raises_is_passed_on(tmp_path: Path) -> None:
+    class Opens(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.from_numpy(np.load(tmp_path / "missing.npy"))
+
+    with pytest.raises(FileNotFoundError, match=r"missing\.npy"):
+        record(Opens(), A, tmp_path / "x.npz")
+    with pytest.raises(TypeError, match="positional argument"):
+        record(Weighted(), A, tmp_path / "x.npz")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_leaves_nothing_when_the_model_fails(tmp_path: Path) -> None:
@@ -133,74 +278,6 @@ def test_leaves_nothing_when_the_model_fails(tmp_path: Path) -> None:
         record(module, torch.rand(1, 5, 8, 8), tmp_path / "x.npz")
     assert [path.read_text() for path in tmp_path.iterdir()] == ["before"]
     assert not any(child._forward_hooks for child in module.modules())
-
-
-CODE = """
-import torch
-class Model(torch.nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.conv = torch.nn.Conv2d(3, 2, 1)
-    def forward(self, x):
-        return self.conv(x)
-"""
-
-
-@pytest.fixture
-def checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A checkpoint whose code is in the folder `code` beside it, where Python does not look."""
-    (tmp_path / "code").mkdir()
-    (tmp_path / "code" / "recorded_model.py").write_text(CODE)
-    monkeypatch.setattr(sys, "path", [str(tmp_path / "code"), *sys.path])
-    model = importlib.import_module("recorded_model").Model()
-    torch.save({"model": model.half(), "ema": None}, tmp_path / "x.pt")
-    monkeypatch.setattr(sys, "path", sys.path[1:])
-    monkeypatch.delitem(sys.modules, "recorded_model")
-    return tmp_path / "x.pt"
-
-
-def run(checkpoint: Path, *words: str) -> Any:
-    """Run the command; what it wrote."""
-    out, code = checkpoint.with_name("x.npz"), checkpoint.with_name("code")
-    main([str(checkpoint), "-o", str(out), "--path", str(code), *words])
-    return np.load(out)
-
-
-def test_command_with_a_random_input(checkpoint: Path) -> None:
-    golden = run(checkpoint, "--shape", "1,3,4,5", "--seed", "7")
-    assert golden.files == ["input/images", "module/conv", "output/0"]
-    x = golden["input/images"]
-    assert np.array_equal(x, np.random.default_rng(7).random((1, 3, 4, 5), dtype=np.float32))
-    expected = load_module(checkpoint).float()(torch.from_numpy(x)).detach().numpy()
-    np.testing.assert_allclose(golden["output/0"], expected, rtol=1e-6, atol=1e-6)
-
-
-def test_command_with_an_input_from_a_file(checkpoint: Path, tmp_path: Path) -> None:
-    x = np.random.default_rng(0).random((1, 3, 4, 5))
-    np.save(tmp_path / "input.npy", x)
-    golden = run(checkpoint, "--input", str(tmp_path / "input.npy"), "--input-name", "x", "--key", "model")
-    assert golden.files == ["input/x", "module/conv", "output/0"]
-    assert golden["input/x"].dtype == np.float32
-    assert np.array_equal(golden["input/x"], x.astype(np.float32))
-
-
-def test_command_says_what_is_wrong_in_a_line(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as end:
-        run(checkpoint, "--shape", "1,3,4,5", "--key", "ema")
-    assert end.value.code == 2
-    error = capsys.readouterr().err
-    assert error.startswith(
-        f"error: found NoneType in 'ema' of {checkpoint}, which has 'model', 'ema'; expected a module"
-    )
-    assert error.count("\n") == 1
-
-
-def test_help_warns(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["--help"])
-    text = " ".join(capsys.readouterr().out.split())
-    assert "runs code that it names: only use it on checkpoints that you trust" in text
-    assert "Example: record.py yolov5s.pt" in text
 
 
 def test_needs_no_tensorrt(tmp_path: Path) -> None:
@@ -215,9 +292,3 @@ wtsnet.record(torch.nn.Linear(2, 3), torch.ones(1, 2), sys.argv[1])
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert np.load(tmp_path / "x.npz").files == ["input/images", "output/0"]
-
-
-def test_state_dict_is_no_module(tmp_path: Path) -> None:
-    torch.save(nn.Linear(1, 1).state_dict(), tmp_path / "x.pt")
-    with pytest.raises(ValueError, match=r"'ema' or 'model' of .*x\.pt, which has 'weight', 'bias'; expected a module"):
-        load_module(tmp_path / "x.pt")

@@ -199,8 +199,8 @@ def test_arrays_that_are_no_golden_files(golden: Path, tmp_path: Path) -> None:
     with np.load(golden) as file:
         save(tmp_path / "only.npz", {"input/x": file["input/images"]})
     for name, message in (
-        ("x.npy", "found a single array, expected the .npz of tools/record.py"),
-        ("none.npz", "found 0 inputs, expected one"),
+        ("x.npy", "found a single array, expected the .npz of wtsnet record"),
+        ("none.npz", "found no inputs; expected 1 of them: lenet takes data$"),
         ("flat.npz", r"found an input of shape \(3,\), expected \(N, C, H, W\)"),
         ("only.npz", "found nothing to compare but inputs, expected modules or outputs"),
     ):

@@ -3,6 +3,6 @@
 It knows nothing of networks and of TensorRT.
 """
 
-from wtsnet.checkpoint.exporting import Checkpoint, export, load_checkpoint
+from wtsnet.checkpoint.exporting import Checkpoint, export, load_checkpoint, norms_without_eps
 
-__all__ = ["Checkpoint", "export", "load_checkpoint"]
+__all__ = ["Checkpoint", "export", "load_checkpoint", "norms_without_eps"]

@@ -131,6 +131,14 @@ def export(
     return manifest
 
 
+def norms_without_eps(manifest: WeightsManifest) -> list[str]:
+    """The paths of the modules that keep running statistics, as batch norms do, and whose eps the checkpoint does not
+    tell: a state dict tells none."""
+    starts = [name.removesuffix("running_mean") for name in manifest.entries if f".{name}".endswith(".running_mean")]
+    paths = [start.removesuffix(".") for start in starts if f"{start}running_var" in manifest.entries]
+    return [path for path in paths if path not in manifest.bn_eps]
+
+
 class _HashedFile(io.BufferedWriter):
     """A new file that takes the sha256 of what is written to it, in order."""
 

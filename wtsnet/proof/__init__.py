@@ -5,8 +5,20 @@ It knows nothing of how an engine is built.
 """
 
 from wtsnet.proof.comparing import compare
-from wtsnet.proof.inputs import given_inputs, random_inputs
-from wtsnet.proof.recording import load_module, record
+from wtsnet.proof.inputs import given_inputs, random_inputs, read_inputs, sample_inputs
+from wtsnet.proof.modules import blaming, is_python, load_module
+from wtsnet.proof.recording import record
 from wtsnet.proof.verifying import verify
 
-__all__ = ["compare", "given_inputs", "load_module", "random_inputs", "record", "verify"]
+__all__ = [
+    "blaming",
+    "compare",
+    "given_inputs",
+    "is_python",
+    "load_module",
+    "random_inputs",
+    "read_inputs",
+    "record",
+    "sample_inputs",
+    "verify",
+]

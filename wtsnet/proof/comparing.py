@@ -80,7 +80,7 @@ def compare(
 
     Args:
         a, b: each an .onnx file, a plan with its manifest, "MODEL:FILE.wts" such as "yolov5s:yolov5s.wts" or
-            "mine.py:tiny:tiny.wts", or a `Network` or `Engine`.
+            "mine.py:tiny:tiny.wts" or, for the only model of a file, "mine.py:tiny.wts"; or a `Network` or `Engine`.
         inputs: arrays by the names of either's inputs, an .npz of such, or a picture, where one of the two says how
             it becomes the input. None for random ones: pictures in [0, 1), other floats standard normal, int32 and
             int64 0 and 1 (indices of any table, and masks), bytes over their whole range.
@@ -88,7 +88,7 @@ def compare(
         tolerance: the largest relative error that passes; None for that of the less precise of the two.
         device: where the networks run: "cpu" (of the reference runtime where it is None) or "cuda".
         runner: what executes a plan, as for `Engine.runner`.
-        options: as for `wtsnet.define`. An .onnx file takes batch, imgsz and shapes, MODEL:FILE.wts all but shapes.
+        options: as for `wtsnet.define`. An .onnx file takes batch, imgsz, shapes and preprocess, MODEL:FILE.wts all.
 
     Raises:
         VerifyError: nothing that can be compared: no such file, other inputs, no output that both have, an option

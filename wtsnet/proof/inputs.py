@@ -45,6 +45,29 @@ def random_inputs(pairs: Sequence[Pair], seed: int) -> list[tuple[NDArray[Any], 
     return made
 
 
+def sample_inputs(shapes: Sequence[tuple[Sequence[int], str]], seed: int) -> list[NDArray[Any]]:
+    """Random arrays of these shapes and dtypes: float32 uniform in [0, 1); integers as in `random_inputs`.
+
+    Raises:
+        VerifyError: another dtype, or a shape that does not fit into memory.
+    """
+    random = np.random.default_rng(seed)
+    return [_sample(tuple(shape), dtype, random) for shape, dtype in shapes]
+
+
+def _sample(shape: tuple[int, ...], dtype: str, random: np.random.Generator) -> NDArray[Any]:
+    known = [name for name in _INTEGERS if name != "int4"]  # which neither numpy nor PyTorch has
+    if dtype not in ("float32", *known):
+        raise VerifyError(f"dtype: found {dtype!r}, expected float32 or one of {', '.join(known)}")
+    try:
+        if dtype == "float32":
+            return random.random(shape, dtype=np.float32)
+        low, high = _INTEGERS[dtype]
+        return random.integers(low, high, shape, endpoint=True).astype(dtype)
+    except (MemoryError, ValueError):  # "array is too big" is the latter
+        raise VerifyError(f"shape: found {_text(shape)}, which is too large for this machine's memory") from None
+
+
 def given_inputs(
     pairs: Sequence[Pair],
     given: str | os.PathLike[str] | Mapping[str, Any],
@@ -63,7 +86,7 @@ def given_inputs(
     if isinstance(given, Mapping):
         arrays = dict(given)
     elif Path(given).suffix.lower() == ".npz":
-        arrays = _read_npz(given)
+        arrays = read_inputs(given)
     else:
         arrays = {pairs[0][0]["name"]: _picture(pairs, given, preprocess)}
     names, values = ", ".join(arrays) or "none", []
@@ -79,6 +102,22 @@ def given_inputs(
             f"input {name}: given, but unknown{nearest(name, known)} (the networks take {', '.join(known)})"
         )
     return values
+
+
+def read_inputs(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
+    """The arrays of an .npz by name.
+
+    Raises:
+        VerifyError: it can't be read, or is none.
+    """
+    try:
+        with open(path, "rb") as file:
+            arrays = np.load(file, allow_pickle=False)
+            if not isinstance(arrays, np.lib.npyio.NpzFile):
+                raise ValueError("it holds a single array without a name")
+            return dict(arrays)
+    except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        raise VerifyError(f"{os.fspath(path)}: can't be read as an .npz of inputs ({error})") from None
 
 
 def _common_shape(pair: Pair) -> tuple[int, ...]:
@@ -106,14 +145,6 @@ def _random(dtypes: Sequence[str], shape: tuple[int, ...], random: np.random.Gen
             return random.integers(low, high, shape, endpoint=True)
     picture = len(shape) == 4 and (shape[1] in (1, 3) or shape[3] in (1, 3))
     return random.random(shape) if picture else random.standard_normal(shape)
-
-
-def _read_npz(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return dict(arrays)
-    except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        raise VerifyError(f"{os.fspath(path)}: can't be read as an .npz of inputs ({error})") from None
 
 
 def _picture(pairs: Sequence[Pair], path: str | os.PathLike[str], preprocess: Mapping[str, Any]) -> NDArray[Any]:

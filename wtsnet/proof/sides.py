@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wtsnet.definition import OnnxFile, define, is_onnx, parse
+from wtsnet.definition import Image, OnnxFile, define, is_onnx, parse
 from wtsnet.engine import Engine, load
 from wtsnet.errors import VerifyError, nearest
 from wtsnet.network import Network
+from wtsnet.proof.fitting import inputs_of
 from wtsnet.runtime import reference_runner
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     Source = str | os.PathLike[str] | Network | Engine
     Arrays = Mapping[str, NDArray[Any]]
 
-# What `define` takes for an ONNX file; for a model it takes anything else but `shapes`.
-_OF_ONNX = ("batch", "imgsz", "shapes")
+# What `define` takes for an ONNX file that is compared; for a model it takes anything.
+_OF_ONNX = ("batch", "imgsz", "shapes", "preprocess")
 
 
 @dataclass(frozen=True)
@@ -77,23 +78,30 @@ def _name(source: Source) -> str:
 def _is_plan(source: Source) -> bool:
     if isinstance(source, Network | Engine):
         return isinstance(source, Engine)
-    return not is_onnx(source) and Path(source).suffix != ".wts" and Path(source).is_file()
+    return not is_onnx(source) and Path(source).suffix not in (".wts", ".py") and Path(source).is_file()
 
 
 def _takes(source: Source, option: str) -> bool:
     if isinstance(source, Network) or _is_plan(source):
         return False
-    return option in _OF_ONNX if is_onnx(source) else option != "shapes"
+    return option in _OF_ONNX or not is_onnx(source)
 
 
 def _own(source: Source, sources: tuple[Source, Source], options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that a source takes. Of two ONNX files each has the shapes of its own inputs."""
+    """The options that a source takes. Where both take shapes, each has those of its own inputs."""
     taken = {name: value for name, value in options.items() if _takes(source, name)}
-    if taken.get("shapes") and all(map(is_onnx, sources)):
-        definition = parse(OnnxFile(_name(source)))[0].trt
-        names = {definition.get_input(i).name for i in range(definition.num_inputs)}
+    if taken.get("shapes") and all(_takes(one, "shapes") for one in sources):
+        names = _input_names(_name(source), taken)
         taken["shapes"] = {name: shape for name, shape in taken["shapes"].items() if name in names}
     return taken
+
+
+def _input_names(name: str, options: Mapping[str, Any]) -> list[str]:
+    if is_onnx(name):
+        definition = parse(OnnxFile(name))[0].trt
+        return [definition.get_input(i).name for i in range(definition.num_inputs)]
+    _, takes = inputs_of(*_model(name), options)
+    return [takes.name] if isinstance(takes, Image) else list(takes)
 
 
 def _open(source: Source, device: str | None, runner: str, options: Mapping[str, Any]) -> Side:
@@ -106,19 +114,31 @@ def _open(source: Source, device: str | None, runner: str, options: Mapping[str,
         return _of_network(name, define(name, **options), device)
     if _is_plan(name):
         return _of_engine(name, load(name), device, runner)
+    return _of_network(name, define(*_model(name), **options), device)
+
+
+def _model(name: str) -> tuple[str, str]:
+    """The model and the weights that a side names."""
     model, weights = split(name)
+    if not weights and name.endswith(".py"):
+        raise VerifyError(f"{name}: found no weights, expected {name}:FILE.wts")
     if Path(name).is_file():
         raise VerifyError(f"{name}: a .wts does not say which network it is of; expected MODEL:{name}")
     if not weights:
         raise VerifyError(f"{name}: no such file; expected an .onnx file, a plan, or MODEL:FILE.wts")
-    return _of_network(name, define(model, weights, **options), device)
+    return model, weights
 
 
 def split(text: str) -> tuple[str, str]:
-    """MODEL and FILE of `MODEL:FILE`, where MODEL may be `FILE.py:NAME`; FILE is empty where there is none."""
+    """MODEL and FILE of `MODEL:FILE`, where MODEL may be `FILE.py:NAME`, or `FILE.py` before a FILE.wts for the only
+    model in it; FILE is empty where there is none."""
     file, separator, rest = text.partition(".py:")
-    name, _, weights = (rest if separator else text).partition(":")
-    return f"{file}.py:{name}" if separator else name, weights
+    if not separator:
+        model, _, weights = text.partition(":")
+        return model, weights
+    name, _, weights = rest.partition(":")
+    of_the_only_one = rest[1:3] == ":\\" if weights else rest.endswith(".wts")  # "C:\\x.wts" is of Windows
+    return (f"{file}.py", rest) if of_the_only_one else (f"{file}.py:{name}", weights)
 
 
 def _of_network(name: str, net: Network, device: str | None) -> Side:

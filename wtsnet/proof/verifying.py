@@ -18,6 +18,7 @@ import numpy as np
 
 from wtsnet.definition import define, find
 from wtsnet.errors import VerifyError
+from wtsnet.proof.fitting import by_the_models_names, inputs_of, of_its_dtypes, sizes_of
 from wtsnet.runtime import reference_runner
 
 if TYPE_CHECKING:
@@ -86,22 +87,29 @@ def verify(
     """Compare a model's network with a golden file.
 
     Args:
-        model, weights, options: as for `wtsnet.define`. The batch and the picture's size are the golden input's, and
-            a detector's head is "decoded", as upstream's, where the options do not say otherwise.
-        golden: the .npz of `record`.
+        model, weights, options: as for `wtsnet.define`. The sizes of the inputs are those of the golden ones, and a
+            detector's head is "decoded", as upstream's, where the options do not say otherwise.
+        golden: the .npz of `record`. Its inputs are the model's of the same name; the others, and a picture's in any
+            case, are taken in their order.
         tolerance: the largest relative error that passes; None for that of the precision.
         device: where the reference runtime runs: "cpu" or "cuda".
         progress: called with ("comparing", comparisons done, comparisons) as they go on.
 
     Raises:
-        VerifyError: the golden file can't be read, or none of its modules is one of the network's.
+        VerifyError: the golden file can't be read, its inputs are not the model's or not of its dtypes, or none of its
+            modules is one of the network's.
         RunnerError: torch is not installed, or its device is not there.
     """
     with _open(golden) as file:
-        inputs = {key: _array(file, key, golden) for key in file.files if key.startswith("input/")}
-        net = define(model, weights, **_fitting_options(model, inputs, golden, options))
+        recorded = {
+            key.removeprefix("input/"): _array(file, key, golden) for key in file.files if key.startswith("input/")
+        }
+        store, takes = inputs_of(model, weights, options)
+        inputs = by_the_models_names(golden, recorded, model, takes)
+        known = {"head": "decoded"} if hasattr(find(model).config, "head") else {}
+        net = define(model, store, **{**known, **sizes_of(inputs, takes), **options})
+        given = of_its_dtypes(golden, inputs, net)
         wanted = _wanted(net, file.files, golden, options.get("head", "decoded") == "decoded")
-        given = dict(zip(net.profile, inputs.values(), strict=True))  # one each: the names may differ
         report = Report(TOLERANCES[net.precision] if tolerance is None else tolerance)
         errors: dict[str, Row] = {}
         with reference_runner(net.trt, device) as runner:
@@ -129,7 +137,7 @@ def _open(golden: str | os.PathLike[str]) -> Iterator[Any]:
         except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
             raise VerifyError(f"{os.fspath(golden)}: can't be read as a golden file ({error})") from None
         if not isinstance(file, np.lib.npyio.NpzFile):
-            raise VerifyError(f"{os.fspath(golden)}: found a single array, expected the .npz of tools/record.py")
+            raise VerifyError(f"{os.fspath(golden)}: found a single array, expected the .npz of wtsnet record")
         yield file
 
 
@@ -142,21 +150,6 @@ def _array(file: Any, key: str, golden: str | os.PathLike[str]) -> NDArray[Any]:
     if array.dtype.kind not in "fiub":
         raise VerifyError(f"{os.fspath(golden)}: {key}: found values of type {array.dtype}, expected numbers")
     return array
-
-
-def _fitting_options(
-    model: str, inputs: Mapping[str, NDArray[Any]], golden: Any, options: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The options, with batch and size from the golden input and the head that gives what upstream gives."""
-    if len(inputs) != 1:
-        raise VerifyError(f"{golden}: found {len(inputs)} inputs, expected one")
-    shape = next(iter(inputs.values())).shape
-    if len(shape) != 4:
-        raise VerifyError(f"{golden}: found an input of shape {shape}, expected (N, C, H, W)")
-    known = {"batch": shape[0], "imgsz": tuple(shape[2:])}
-    if hasattr(find(model).config, "head"):
-        known["head"] = "decoded"
-    return {**known, **options}
 
 
 def _wanted(net: Network, keys: list[str], golden: Any, outputs_too: bool) -> dict[str, list[str]]:
