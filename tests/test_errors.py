@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
@@ -25,6 +26,7 @@ def drawn() -> dict[str, str]:
 
 def test_the_drawing_is_the_tree() -> None:
     classes = {name: value for name, value in vars(errors).items() if isinstance(value, type)}
+    assert classes.pop("WtsnetWarning").__bases__ == (UserWarning,)
     assert drawn() == {name: value.__bases__[0].__name__ for name, value in classes.items()}
     assert all(value.__doc__ for value in classes.values())
 
@@ -32,6 +34,14 @@ def test_the_drawing_is_the_tree() -> None:
 def test_the_public_ones() -> None:
     assert issubclass(wtsnet.WtsError, wtsnet.WtsnetError)
     assert wtsnet.WtsnetError is errors.WtsnetError
+
+
+def test_a_warning_is_about_the_users_line() -> None:
+    room: dict[str, Any] = {"__name__": "wtsnet.x"}
+    exec("from wtsnet.errors import warn\ndef inner(): warn('without the moon')", room)
+    with pytest.warns(wtsnet.WtsnetWarning, match="^without the moon$") as caught:
+        room["inner"]()
+    assert [warning.filename for warning in caught] == [__file__]
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
+from torch.nn import functional
 
 from tests.ops.support import build, close
 from tools.torchvision_models import models as torchvision_models
-from wtsnet import Network, ReferenceRunner, Scope, Tensor
+from wtsnet import Network, ReferenceRunner, Scope, Tensor, write_wts
 from wtsnet.errors import NetworkError
 from wtsnet.network import OPS
 
@@ -66,6 +68,46 @@ def test_the_example_model_equals_pytorch(folder: Path) -> None:
     assert (folder / "tiny.plan.yaml").is_file()
 
 
+def test_the_picture_to_result_example_runs(folder: Path) -> None:
+    run("wtsnet export tools/digits/digits.pt -o digits.wts", folder)
+    run("wtsnet build yolov5 -w digits.wts -o digits.plan --imgsz 416", folder)
+    code = TOUR.partition("**The same from Python**")[2].split("```")[1].partition("\n")[2]
+    assert len([line for line in code.splitlines() if line.strip()]) == 5
+    printed = run([sys.executable, "-c", code], folder)
+    assert printed.rstrip().endswith("]")
+    assert sorted(re.findall(r"'(\d)'", printed)) == sorted("4646193356")
+    with Image.open(folder / "found.png") as drawn, Image.open(ROOT / "tools/digits/held_out.png") as picture:
+        assert drawn.size == picture.size
+        assert drawn.tobytes() != picture.convert("RGB").tobytes()
+
+
+def test_the_example_of_other_inputs_runs(folder: Path) -> None:
+    code = TEXT.partition("**Other inputs, other outputs.**")[2].split("```")[1].partition("\n")[2]
+    (folder / "captions.py").write_text(code, encoding="utf-8")
+    random = np.random.default_rng(0)
+    shapes = {"conv": (16, 3, 3, 3), "words": (100, 16), "fc": (1, 32)}
+    weights = {f"{name}.weight": random.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    weights |= {"conv.bias": np.zeros(16, np.float32), "fc.bias": np.zeros(1, np.float32)}
+    write_wts(folder / "captions.wts", weights)
+    (command,) = re.findall(r"`(wtsnet build captions.py [^`]+)`", TEXT)
+    run(command, folder)
+    given: dict[str, Any] = {
+        "left": random.random((2, 3, 64, 64), np.float32),
+        "tokens": random.integers(0, 100, (2, 9)),
+    }
+    np.savez(folder / "in.npz", **given)
+    words = functional.embedding(torch.from_numpy(given["tokens"]), torch.from_numpy(weights["words.weight"])).mean(1)
+    seen = functional.conv2d(torch.from_numpy(given["left"]), torch.from_numpy(weights["conv.weight"])).mean((2, 3))
+    wanted = (torch.cat((seen, words), 1) @ torch.from_numpy(weights["fc.weight"]).T).sigmoid()
+    printed = run("wtsnet run captions.plan --inputs in.npz", folder)
+    assert [line.rpartition("fits by ")[2] for line in printed.splitlines() if "fits by" in line] == [
+        f"{one:.0%}" for one in wanted[:, 0].tolist()
+    ]
+    run("wtsnet run captions.plan --inputs in.npz --raw out.npz", folder)
+    with np.load(folder / "out.npz") as out:
+        np.testing.assert_allclose(out["fit"], wanted.numpy(), rtol=1e-5)
+
+
 def snippet(text: str, start: str) -> dict[str, Any]:
     """What the snippet defines that follows `start`, with what the one before it imports."""
     code = text.partition(start)[2].split("```")[1]
@@ -80,7 +122,7 @@ def test_the_module_of_the_readme_is_torchvisions() -> None:
     for theirs in (block(4, 4), block(4, 8, 2, down)):
         net = Network({f"layer.{key}": value for key, value in theirs.eval().state_dict().items()})
         x = net.input("x", (2, 4, 6, 6))
-        ours = snippet(TEXT, "**How a model reads.**")["basic_block"]
+        ours = snippet(TEXT, "A part of a model is a function too.")["basic_block"]
         width = theirs.conv2.out_channels
         net.output("y", ours(net.root / "layer", x, width, stride=width // 4))
         assert set(net.modules) >= {"layer", "layer.bn1", "layer.bn2"}

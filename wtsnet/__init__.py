@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     __version__: str
+    from wtsnet.decode import decoder as decoder
     from wtsnet.definition import Image as Image
+    from wtsnet.definition import Input as Input
     from wtsnet.definition import block as block
     from wtsnet.definition import define as define
     from wtsnet.definition import model as model
@@ -18,13 +20,16 @@ if TYPE_CHECKING:
     from wtsnet.engine import Engine as Engine
     from wtsnet.engine import build as build
     from wtsnet.engine import load as load
+    from wtsnet.engine import rebuild as rebuild
     from wtsnet.errors import WtsError as WtsError
     from wtsnet.errors import WtsnetError as WtsnetError
+    from wtsnet.errors import WtsnetWarning as WtsnetWarning
     from wtsnet.network import Dim as Dim
     from wtsnet.network import Network as Network
     from wtsnet.network import Scope as Scope
     from wtsnet.network import Tensor as Tensor
     from wtsnet.network import module as module
+    from wtsnet.predict import Predictor as Predictor
     from wtsnet.proof import record as record
     from wtsnet.reference import ReferenceRunner as ReferenceRunner
     from wtsnet.wts import read_wts as read_wts
@@ -33,19 +38,24 @@ if TYPE_CHECKING:
 _HOMES = {
     "__version__": "manifest",
     "build": "engine",
+    "decoder": "decode",
     "define": "definition",
     "Engine": "engine",
     "load": "engine",
+    "rebuild": "engine",
     "WtsError": "errors",
     "WtsnetError": "errors",
+    "WtsnetWarning": "errors",
     "Dim": "network",
     "Network": "network",
     "Scope": "network",
     "Tensor": "network",
     "module": "network",
+    "Predictor": "predict",
     "record": "proof",
     "ReferenceRunner": "reference",
     "Image": "definition",
+    "Input": "definition",
     "block": "definition",
     "model": "definition",
     "option": "definition",
@@ -57,21 +67,26 @@ __all__ = [
     "Dim",
     "Engine",
     "Image",
+    "Input",
     "Network",
+    "Predictor",
     "ReferenceRunner",
     "Scope",
     "Tensor",
     "WtsError",
     "WtsnetError",
+    "WtsnetWarning",
     "__version__",
     "block",
     "build",
+    "decoder",
     "define",
     "load",
     "model",
     "module",
     "option",
     "read_wts",
+    "rebuild",
     "record",
     "write_wts",
 ]

@@ -15,19 +15,23 @@ import numpy as np
 import pytest
 
 import wtsnet
+from tests.engine import test_foreign as of_foreign
+from tests.engine.test_planfile import PLAN
+from tests.runtime.test_runtime_ports import Plans
 from tests.small import lenet
 from wtsnet.bench.timing import Measurement
 from wtsnet.cli.bench import bench
-from wtsnet.runtime import choosing as runtime
+from wtsnet.runtime import choosing
 from wtsnet.runtime.stats import Stage, Stats
 from wtsnet.trt.device import Driver
 
+cuda, launch, runtime, plan = of_foreign.cuda, of_foreign.launch, of_foreign.runtime, of_foreign.plan
 QUICK = ("--warm-up", "0", "--duration", "0.01")
 
 
 @pytest.fixture(autouse=True)
 def without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime, "driver", lambda: Driver(None, "no CUDA device"))
+    monkeypatch.setattr(choosing, "driver", lambda: Driver(None, "no CUDA device"))
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +143,7 @@ def test_a_bar_on_a_terminal(cli: Callable[..., Any], here: Path, monkeypatch: p
     ("arguments", "message"),
     [
         ("none.plan", "none.plan: can't be read (No such file or directory)"),
-        ("lenet.plan.wts", "lenet.plan.wts.yaml: can't be read"),
+        ("lenet.plan.wts", "lenet.plan.wts: found b'10\\nc' at its beginning, expected a TensorRT plan"),
         ("lenet.plan --duration 0", "duration: found 0.0, expected seconds above 0"),
         ("lenet.plan --duration nan", "duration: found nan, expected seconds above 0"),
         ("lenet.plan --warm-up -1", "warm_up: found -1.0, expected seconds from 0"),
@@ -172,6 +176,23 @@ def test_errors(
         monkeypatch.setitem(bench.__globals__, "measure", pytest.fail)  # nothing runs before
     assert fails("bench", *arguments.split()).startswith(message)
     assert sorted(here.iterdir()) == before
+
+
+def test_a_plan_without_a_manifest(cli: Callable[..., Any], runtime: Plans, plan: Path) -> None:
+    done = cli("bench", plan, *QUICK, "--streams", "2", "--json", "-")
+    assert done.err == f"note: {plan}: no manifest beside it: names, shapes and profiles are the engine's own\n"
+    assert done.status == 0
+    figures = json.loads(done.out)
+    assert figures["reason"] == "tensorrt: Some GPU fits the plan"
+    assert figures["inputs"] == {"x": [4, 3], "size": [1]}
+
+
+def test_a_plan_without_a_manifest_and_without_a_gpu(fails: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "x.plan").write_bytes(PLAN)
+    assert fails("bench", tmp_path / "x.plan") == (
+        f"{tmp_path / 'x.plan'}: without a manifest a plan tells what it takes only to a GPU that it fits: no CUDA "
+        "device; there, `wtsnet manifest x.plan` writes the manifest (x.plan.yaml)"
+    )
 
 
 def test_ctrl_c(here: Path, tmp_path: Path) -> None:

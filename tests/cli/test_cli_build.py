@@ -66,11 +66,101 @@ def test_options_reach_the_engine(cli: Callable[..., Any], here: Path) -> None:
 def test_a_model_of_ones_own(cli: Callable[..., Any], here: Path, tmp_path: Path) -> None:
     tiny_file(here)
     wtsnet.write_wts("tiny.wts", tiny())
-    assert cli("build", "mine.py:tiny", "-w", "tiny.wts").status == 0
-    assert (here / "tiny.plan").exists()
-    assert wtsnet.load("tiny.plan").manifest.model == "mine.py:tiny"
+    for name in ("mine.py:tiny", "mine.py"):
+        assert cli("build", name, "-w", "tiny.wts").status == 0
+        assert (here / "tiny.plan").exists()
+        assert wtsnet.load("tiny.plan").manifest.model == "mine.py:tiny"
+        (here / "tiny.plan").unlink()
     done = cli("models", "mine.py:tiny")
-    assert done.out == "tiny: classify, weights as in your own model, input images 3×8×8\n"
+    assert done.out == "tiny: no task of its own, weights as in your own model, input images 3×8×8\n"
+
+
+INPUTS = """
+import wtsnet
+
+@wtsnet.model("sum", inputs={"a": wtsnet.Input(("N", "T")), "b": wtsnet.Input(("N", "T"), "int64")}, task="adding")
+def added(s, a, b):
+    return a + b.float()
+"""
+
+
+def test_several_inputs_and_a_task_that_nobody_reads(cli: Callable[..., Any], here: Path) -> None:
+    (here / "sum.py").write_text(INPUTS)
+    (here / "none.wts").write_text("0\n")
+    assert cli("models", "sum.py").out == (
+        "sum: adding, weights as in your own model, input a float32 N×T, b int64 N×T\n"
+    )
+    done = cli("build", "sum.py", "-w", "none.wts", "--shape", "b=1x8:1x128:4x512")
+    assert (done.status, done.out.splitlines()[1]) == (
+        0,
+        "a float32 [-1, -1], b int64 [-1, -1] -> output float32 [-1, -1]",
+    )
+    assert re.fullmatch(
+        r"note: .*sum.py:sum: decode: task 'adding' has no decoder: .*; the plan gives its outputs as they are "
+        r"\(wtsnet run --raw\)\n",
+        done.err,
+    ), done.err
+    assert [one["max"] for one in wtsnet.load("sum.plan").manifest.inputs] == [[4, 512]] * 2
+    (here / "sum.py").write_text(INPUTS + "\n@wtsnet.decoder('adding')\ndef read(outputs, seen): return 'fine'\n")
+    assert cli("build", "sum.py", "-w", "none.wts", "--shape", "b=1x8").err == ""
+
+
+def test_a_task_that_the_outputs_do_not_fit(cli: Callable[..., Any], here: Path) -> None:
+    tiny_file(here, TINY.replace('"tiny", ', '"tiny", task="classify", '))
+    wtsnet.write_wts("tiny.wts", tiny())
+    done = cli("build", "mine.py", "-w", "tiny.wts")
+    assert done.status == 0
+    assert re.match(r"note: .*mine.py:tiny: .*output.*(classes).*; the plan gives its outputs as they are", done.err), (
+        done.err
+    )
+
+
+def test_the_way_from_a_picture_to_the_input(cli: Callable[..., Any], here: Path) -> None:
+    tiny_file(here)
+    wtsnet.write_wts("tiny.wts", tiny())
+    words = "--preprocess stretch,antialias=false --mean 0.5,0.5,0.25 --std 1,1,2 --order bgr --task none"
+    assert cli("build", "mine.py", "-w", "tiny.wts", *words.split()).status == 0
+    assert wtsnet.load("tiny.plan").manifest.preprocess == {
+        "kind": "stretch",
+        "antialias": False,
+        "mean": [0.5, 0.5, 0.25],
+        "std": [1.0, 1.0, 2.0],
+        "order": "BGR",
+        "size": [8, 8],
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--preprocess stretch,fast", "--preprocess: found 'stretch,fast', expected KIND,KEY=VALUE"),
+        ("--preprocess strech", "{here}/mine.py:tiny: preprocess: kind is 'strech', expected"),
+        ("--preprocess stretch,resize=3", "{here}/mine.py:tiny: preprocess: unknown key 'resize' for kind 'stretch'"),
+        ("--mean 1,x", "--mean: found '1,x', expected a number for each channel"),
+        ("--std 0,1,1", "{here}/mine.py:tiny: preprocess: std is [0.0, 1.0, 1.0], expected 3 finite numbers above 0"),
+        ("--order rbg", "{here}/mine.py:tiny: preprocess: order is 'RBG', expected RGB or BGR"),
+    ],
+)
+def test_ways_that_are_none(fails: Callable[..., str], here: Path, words: str, message: str) -> None:
+    tiny_file(here)
+    wtsnet.write_wts("tiny.wts", tiny())
+    before = sorted(here.iterdir())
+    assert fails("build", "mine.py", "-w", "tiny.wts", *words.split()).startswith(message.format(here=here))
+    assert sorted(here.iterdir()) == before
+
+
+def test_rebuild(cli: Callable[..., Any], here: Path) -> None:
+    cli("build", "lenet", "-w", "lenet.wts", "--batch", "1:2:4", "--level", "1")
+    wtsnet.write_wts("new.wts", {name: values * 0 for name, values in lenet().items()})
+    done = cli("rebuild", "lenet.plan", "-w", "new.wts", "-o", "new.plan")
+    assert (done.status, done.err) == (0, "")
+    first, second, _ = done.out.splitlines()
+    assert first.startswith("new.plan: ")
+    assert second == "data float32 [-1, 1, 32, 32] -> prob float32 [-1, 10]"
+    made, old = wtsnet.load("new.plan").manifest, wtsnet.load("lenet.plan").manifest
+    assert (made.weights["file"], made.level, made.options) == ("new.wts", 1, old.options)
+    assert cli("rebuild", "lenet.plan", "-w", "new.wts").status == 0
+    assert wtsnet.load("lenet.plan").manifest.weights["file"] == "new.wts"
 
 
 @pytest.mark.parametrize(
@@ -207,8 +297,8 @@ def test_an_onnx_file(cli: Callable[..., Any], here: Path) -> None:
         ("fixed.onnx --shape x=1xn", "--shape: found 'x=1xn', expected NAME="),
         ("fixed.onnx --shape x=1x2 --shape x=1x2", "--shape: found 'x=1x2', but x has a shape already"),
         (
-            "lenet -w lenet.wts --shape data=1x1x32x32",
-            "shapes: found {{'data': (1, 1, 32, 32)}}, but lenet takes batch",
+            "lenet -w lenet.wts --shape data=1x3x32x32",
+            "lenet: input data N×1×H×W: axis 1 is 1; shape says 3",
         ),
     ],
 )

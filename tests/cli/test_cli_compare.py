@@ -11,6 +11,7 @@ import pytest
 from onnx import helper
 
 import wtsnet
+from tests.proof import several
 from tests.small_onnx import KERNEL, conv, export, relu, two_inputs, write
 from tests.upstream import upstream
 
@@ -62,6 +63,17 @@ def test_the_options_reach_their_side(cli: Callable[..., Any], here: Path) -> No
     assert done.out.endswith("all within 1e-05\n")
 
 
+def test_shapes_of_a_model_of_several_inputs(cli: Callable[..., Any], here: Path) -> None:
+    """The one model of a file, by its name and without."""
+    several.write(here)
+    shapes = ["--shape", "tokens=1x8:1x16:1x32", "--shape", "left=1x3x6x5"]
+    done = cli("compare", "several.py:several.wts", "several.py:matcher:several.wts", *shapes)
+    assert (done.status, done.err) == (0, "")
+    assert [line.split()[:3] for line in done.out.splitlines()[1:4]] == [
+        ["picture", "1×4", "float32"], ["count", "1", "int64"], ["text", "1×4", "float32"]
+    ]  # fmt: skip
+
+
 def test_inputs_from_a_file_and_a_seed(cli: Callable[..., Any], here: Path) -> None:
     conv(here / "a.onnx")
     conv(here / "b.onnx", kernel=KERNEL + np.float32(1e-3))
@@ -95,6 +107,10 @@ def test_a_shape_that_differs_is_explained(cli: Callable[..., Any], here: Path) 
     ("arguments", "message"),
     [
         ("l.wts l.onnx", "l.wts: a .wts does not say which network it is of; expected MODEL:l.wts"),
+        ("own.py l.onnx", "own.py: found no weights, expected own.py:FILE.wts"),
+        ("lenet:l.wts l.wts", "l.wts: a .wts does not say which network it is of; expected MODEL:l.wts"),
+        ("lenet:l.wts lenet:l.wts --shape dta=1x1x32x32", "shape: unknown input 'dta'; did you mean 'data'?"),
+        ("lenet:l.wts lenet:l.wts --shape data=1x1x32", "lenet: shape of data: found (1, 1, 32), expected 4 sizes"),
         ("lenet:none.wts l.onnx --batch 1", "{here}/none.wts: "),
         ("none.plan l.onnx --batch 1", "none.plan: no such file; expected an .onnx file, a plan, or MODEL:FILE.wts"),
         ("lenet:l.wts l.onnx", "l.onnx: input data -1×1×32×32: axis 0 is dynamic and was given no size; give --batch"),
@@ -110,4 +126,5 @@ def test_a_shape_that_differs_is_explained(cli: Callable[..., Any], here: Path) 
 )
 def test_errors(fails: Callable[..., str], here: Path, arguments: str, message: str) -> None:
     relu(here / "fixed.onnx", (1, 1, 4, 4))
+    Path("own.py").touch()
     assert fails("compare", *arguments.split()).startswith(message.format(here=here))

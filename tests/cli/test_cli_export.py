@@ -50,6 +50,24 @@ def test_writes_beside_the_checkpoint(source: Path) -> None:
     assert list(read_wts(target)) == list(WeightsManifest.read(f"{target}.yaml").entries)
 
 
+def test_the_eps_that_a_state_dict_does_not_tell(tmp_path: Path) -> None:
+    """Those of a pickled module are told."""
+    module = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2), nn.LayerNorm(2), nn.Sequential(nn.BatchNorm1d(2)))
+    torch.save(module.state_dict(), tmp_path / "s.pth")
+    torch.save(module, tmp_path / "m.pth")
+    assert run(tmp_path / "s.pth").splitlines()[1:3] == [
+        "facts: none; eps of 0 batch norms",
+        "batch-norm eps unknown for 2 batch norms: 1e-5 assumed, or what the model's definition says",
+    ]
+    output = run(tmp_path / "m.pth")
+    assert "eps of 2 batch norms" in output
+    assert "unknown" not in output
+    torch.save(nn.BatchNorm2d(2).state_dict(), tmp_path / "one.pth")
+    assert "\nbatch-norm eps unknown for 1 batch norm: 1e-5 assumed" in run(tmp_path / "one.pth", "--dry-run")
+    torch.save({"a.running_mean": torch.ones(1), "xrunning_mean": torch.ones(1)}, tmp_path / "none.pth")
+    assert "unknown" not in run(tmp_path / "none.pth")
+
+
 def test_options(source: Path, tmp_path: Path) -> None:
     run(source, "-o", tmp_path / "out.wts", "--strip-prefix", "module.")
     assert list(read_wts(tmp_path / "out.wts"))[:2] == ["0.weight", "0.bias"]

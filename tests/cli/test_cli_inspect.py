@@ -9,9 +9,17 @@ from typing import Any
 import pytest
 
 import wtsnet
+from tests.engine import test_foreign as of_foreign
+from tests.engine.test_planfile import PLAN
+from tests.runtime.test_runtime_ports import Plans
 from tests.small import lenet, lenet_file, yolo_file
 from tests.small_onnx import conv, refused
+from wtsnet.runtime import choosing
+from wtsnet.trt.device import Driver
 from wtsnet.trt.flavours import flavour, version
+
+cuda, launch, runtime = of_foreign.cuda, of_foreign.launch, of_foreign.runtime
+plan, ultralytics = of_foreign.plan, of_foreign.ultralytics
 
 
 def test_a_wts_without_a_manifest(cli: Callable[..., Any], tmp_path: Path) -> None:
@@ -77,8 +85,8 @@ def test_a_plan(cli: Callable[..., Any], tmp_path: Path) -> None:
         ("x.yaml", b"a: 1", "x.yaml: kind: found None, expected 'weights' or 'plan'"),
         ("x.yaml", b"{", "x.yaml: not YAML"),
         ("x.yml", b"- 1", "x.yml: found [1], expected a mapping"),
-        ("x.plan", b"plan", "x.plan.yaml: not there, and a plan without its manifest can't be described"),
-        ("x.engine", b"plan", "x.engine.yaml: not there"),
+        ("x.plan", b"plan", "x.plan: found b'plan' at its beginning, expected a TensorRT plan"),
+        ("x.engine", b"", "x.engine: found b'' at its beginning, expected a TensorRT plan"),
         ("x", b"plan", "x, line 1: expected the number of entries"),
     ],
 )
@@ -142,3 +150,32 @@ def test_a_plan_of_an_onnx_file(cli: Callable[..., Any], tmp_path: Path) -> None
     assert out.startswith("plan of x.onnx: ")
     assert "weights: x.onnx (sha256 " in out
     assert out.endswith("output y: float32 1×4×6×6\ndecode: {task: none}\n")
+
+
+def test_a_plan_without_a_manifest(cli: Callable[..., Any], runtime: Plans, plan: Path, ultralytics: Path) -> None:
+    ports = [
+        "input x: float32 1×3:4×3:64×3",
+        "input size: int64 1:1:1",
+        "output y: float32 -1",
+        "output twice: int64 1",
+        "options: {values: {size: [[1], [5], [9]]}}",
+        "decode: {task: none}",
+    ]
+    for path, more in ((plan, []), (ultralytics, ["classes: one, two"])):
+        done = cli("inspect", path)
+        assert done.err == f"note: {path}: no manifest beside it: names, shapes and profiles are the engine's own\n"
+        first, *lines = done.out.splitlines()
+        size = path.stat().st_size
+        assert first == f"plan of another tool: {size} bytes, opened by {flavour()} {version()} on Some GPU"
+        assert lines == [*ports, *more]
+
+
+def test_a_plan_without_a_manifest_and_without_a_gpu(
+    fails: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choosing, "driver", lambda: Driver(None, "no CUDA device"))
+    (tmp_path / "x.trt").write_bytes(PLAN)
+    assert fails("inspect", tmp_path / "x.trt") == (
+        f"{tmp_path / 'x.trt'}: without a manifest a plan tells what it takes only to a GPU that it fits: no CUDA "
+        "device; there, `wtsnet manifest x.trt` writes the manifest (x.trt.yaml)"
+    )

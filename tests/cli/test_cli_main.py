@@ -8,22 +8,55 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import wtsnet
 from tests.small import lenet_file
 from wtsnet import cli as package
 from wtsnet.cli import COMMANDS
+from wtsnet.errors import warn
 
 NAMES = [command.__name__ for command in COMMANDS]
 START = [sys.executable, "-c", "from wtsnet.cli import main; main()"]
 
 
 def test_the_commands_are_those_of_the_readme() -> None:
-    assert NAMES == ["models", "ops", "export", "inspect", "build", "run", "verify", "compare", "bench", "doctor"]
+    assert [
+        *("models", "ops", "export", "inspect", "build", "rebuild", "run", "record", "verify", "compare", "bench"),
+        *("manifest", "doctor"),
+    ] == NAMES
+
+
+def test_version(cli: Callable[..., Any]) -> None:
+    assert cli("--version") == (0, f"wtsnet {wtsnet.__version__}\n", "")
+
+
+def test_completion() -> None:
+    """What a shell asks when it completes a word."""
+    asked = {"_WTSNET_COMPLETE": "complete_bash", "COMP_WORDS": "wtsnet reb", "COMP_CWORD": "1"}
+    code = "import sys; sys.argv[0] = 'wtsnet'; from wtsnet.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | asked, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["rebuild"]
+
+
+def test_a_warning_is_a_note_that_is_said_once(cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def warned() -> None:
+        """Example: wtsnet warned"""
+        for text in ("without the moon", "without the moon", "without the sun"):
+            warn(text)
+        warnings.warn("somebody else's", UserWarning, stacklevel=1)
+
+    monkeypatch.setattr(package, "COMMANDS", (warned, *COMMANDS))
+    with pytest.warns(UserWarning, match="somebody else's"):
+        done = cli("warned")
+    assert (done.status, done.out, done.err) == (0, "", "note: without the moon\nnote: without the sun\n")
 
 
 def test_help_lists_the_commands(cli: Callable[..., Any]) -> None:
@@ -69,7 +102,8 @@ def test_no_command_shows_the_help(cli: Callable[..., Any]) -> None:
         (["compare", "x.onnx"], "Missing argument 'B'"),
         (["build", "lenet", "-w", "x", "--nonsense"], "No such option: --nonsense"),
         (["build", "lenet", "-w", "x", "--level", "9"], "Invalid value for '--level': "),
-        (["run", "x.plan"], "Missing argument 'IMAGE"),
+        (["run"], "Missing argument 'PLAN'"),
+        (["run", "x.plan"], "found no pictures, expected files, folders or globs, or --inputs"),
         (["run", "x.plan", "y.png", "--conf", "2"], "Invalid value for '--conf': "),
         (["verify", "lenet", "-w", "x"], "Missing option '--golden' / '-g'"),
         (["inspect"], "Missing argument 'FILE'"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from PIL import Image
 
 import wtsnet
 from tests.small import TINY, lenet, tiny, tiny_file, yolo_file
+from tests.small_onnx import means
 from tests.small_yolo import small_yolo
+from wtsnet.pictures import read_image
 from wtsnet.runtime import choosing as runtime
 from wtsnet.trt.device import Driver
 
@@ -40,8 +43,56 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "pixels.py").write_text(PIXELS)
     for task in ("semantic", "lanes"):
         wtsnet.build(f"{folder / 'pixels.py'}:{task}", {}).save(folder / f"{task}.plan")
+    (folder / "own.py").write_text(OWN)
+    for name in ("words", "two"):
+        wtsnet.build(f"{folder / 'own.py'}:{name}", {}, batch=(1, 2, 3)).save(folder / f"{name}.plan")
+    plain = wtsnet.build(f"{folder / 'own.py'}:plain", {})
+    plain.save(folder / "bare.onnx.plan")
     return folder
 
+
+# A model with a decoder of its own, one of two inputs, and one that says nothing of pictures.
+OWN = """
+from dataclasses import dataclass
+
+import numpy as np
+import wtsnet
+from wtsnet.decode import decoder
+
+
+@dataclass
+class Word:
+    text: str
+    box: np.ndarray
+
+    def __str__(self):
+        return self.text
+
+    def plot(self, picture):
+        picture[:9] = 255
+        return picture
+
+
+@decoder("ocr")
+def ocr(outputs, seen):
+    corner = seen.place.to_source([0, 0, 4, 4])
+    return Word(f"mean {outputs['output'].mean():.2f} of {sorted(outputs)}", corner)
+
+
+@wtsnet.model("words", image=wtsnet.Image(size=4, preprocess={"kind": "stretch"}), task="ocr")
+def words(s, x):
+    return x * 1.0
+
+
+@wtsnet.model("two", inputs={"left": wtsnet.Input(("N", 2)), "right": wtsnet.Input(("N", 2))}, task="classify")
+def two(s, left, right):
+    return left + right
+
+
+@wtsnet.model("plain", image=wtsnet.Image(size=4))
+def plain(s, x):
+    return x * 1.0
+"""
 
 # Two models without weights: of each pixel, which of three colours is strongest; and two lanes down the picture.
 PIXELS = """
@@ -76,7 +127,8 @@ def here(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_detect(cli: Callable[..., Any], here: Path) -> None:
     done = cli("run", "yolo.plan", "a.png", "b.jpg", "--conf", "0.3", "--limit", "3", "-o", "found/here")
     assert done.status == 0
-    assert done.err == "reference on cpu: no CUDA device\n"
+    assert done.err.splitlines()[-1] == "reference on cpu: no CUDA device"
+    assert done.err.count("reference on cpu") == 1
     lines = done.out.splitlines()
     assert [line for line in lines if not line.startswith(" ")] == ["a.png: 3 found", "b.jpg: 3 found"]
     assert lines[4] == "  written to found/here/a.png"
@@ -158,6 +210,22 @@ def test_every_task(cli: Callable[..., Any], here: Path, task: str, line: str, k
         assert set(keys) <= set(result)
 
 
+def test_what_a_plan_of_an_onnx_file_lacks_can_be_given(cli: Callable[..., Any], here: Path) -> None:
+    wtsnet.build(str(means(here / "x.onnx"))).save("x.plan")
+    done = cli("run", "x.plan", "a.png")
+    assert (done.status, done.out) == (2, "")
+    assert "x.plan: preprocess: the manifest does not say how a picture becomes the input; set its kind" in done.err
+    done = cli("run", "x.plan", "a.png", "--preprocess", "stretch")
+    assert done.status == 2
+    assert "x.plan: decode: task: found 'none', expected one of" in done.err
+    done = cli("run", "x.plan", "a.png", "--preprocess", "stretch", "--mean", "0.5,0.5,0.5", "--task", "classify")
+    assert (done.status, done.out.splitlines()[0]) == (0, "a.png:")
+    image = np.asarray(Image.open("a.png").resize((4, 4), Image.Resampling.BILINEAR)) / 255 - 0.5
+    shares = np.exp(image.mean((0, 1))) / np.exp(image.mean((0, 1))).sum()
+    found = {row.split()[0]: float(row.split()[1]) for row in done.out.splitlines()[1:]}
+    assert found == {str(i): pytest.approx(share, abs=1e-3) for i, share in enumerate(shares)}
+
+
 def test_json_of_classes(cli: Callable[..., Any], here: Path) -> None:
     done = cli("run", "lenet.plan", "a.png", "--limit", "2", "--json")
     (record,) = map(json.loads, done.out.splitlines())
@@ -172,23 +240,40 @@ def test_json_of_classes(cli: Callable[..., Any], here: Path) -> None:
     [
         ("none.plan a.png", "none.plan: can't be read (No such file or directory)"),
         (". a.png", ".: can't be read (Is a directory)"),
-        ("bare.plan a.png", "bare.plan.yaml: can't be read: No such file or directory"),
-        ("a.png a.png", "a.png.yaml: can't be read: No such file or directory"),
+        ("bare.plan a.png", "bare.plan: without a manifest a plan tells what it takes only to a GPU that it fits"),
+        ("a.png a.png", "a.png: found b'"),
         ("yolo.wts a.png", "yolo.wts.yaml: kind: found 'weights', expected 'plan'"),
         ("changed.plan a.png", "changed.plan: found sha256"),
         ("yolo.plan none.png", "none.png: no such file"),
-        ("yolo.plan yolo.wts", "yolo.wts: not a readable picture"),
-        ("yolo.plan cut.png", "cut.png: not a readable picture"),
-        ("yolo.plan .", ".: not a readable picture"),
+        ("yolo.plan yolo.wts --strict", "yolo.wts: not a readable picture"),
+        ("yolo.plan cut.png --strict", "cut.png: not a readable picture"),
+        ("yolo.plan empty", "empty: no file in this folder or below it is a picture by its suffix"),
+        ("yolo.plan *.tif", "*.tif: no file matches this"),
+        ("yolo.plan", "found no pictures, expected files, folders or globs, or --inputs, an .npz by input name"),
+        ("yolo.plan -w yolo.wts a.png", "weights: yolo.plan is a plan, for which this was settled when it was built"),
+        ("yolo.plan --imgsz 32 a.png", "imgsz: yolo.plan is a plan, for which this was settled when it was built"),
+        ("yolo.plan --batch 1:2:4 a.png", "batch: found '1:2:4', expected a number: of a plan, how many"),
+        ("yolo.plan --batch 2 a.png", "batch is 2, expected a whole number from 1 to 1"),
+        ("resnet18 a.png", "resnet18: found no weights, expected a .wts file"),
+        ("resnet19 -w yolo.wts a.png", "unknown model 'resnet19'"),
+        ("yolo.plan a.png --raw out.npz -o out", "--out: found out, but with --raw there is nothing to draw"),
+        ("yolo.plan --inputs in.npz -o out", "--out: found out, but with --inputs there is no picture to draw"),
+        ("yolo.plan a.png --inputs in.npz", "--inputs: found in.npz, and the pictures a.png too; give one of the two"),
+        ("yolo.plan a.png --raw none/out.npz", "none/out.npz: can't be written (No such file or directory)"),
+        ("yolo.plan a.png --raw out.npz --conf 0.5", "conf is 0.5, but has no meaning for raw outputs"),
+        ("yolo.plan --inputs none.npz", "none.npz: can't be read (No such file or directory)"),
+        ("yolo.plan --inputs in.npz", "input 'x': unknown (the engine takes images float32"),
+        ("lenet.plan a.png --head raw", "head: lenet.plan is a plan, for which this was settled when it was built"),
+        ("two.plan a.png", "{here}/two.plan: takes left and right, and a picture is one input; give --inputs"),
+        ("bare.onnx.plan a.png", "{here}/bare.onnx.plan: preprocess: the manifest does not say how a picture becomes"),
         ("yolo.plan a.png --runner trt", "runner: found 'trt', expected one of auto, tensorrt, reference"),
         ("yolo.plan a.png --runner tensorrt", "the plan can't run here: no CUDA device; runner('reference') executes"),
         ("yolo.plan a.png -o .", "a.png: would be overwritten; choose another folder with --out"),
-        ("yolo.plan a.png sub/a.png -o out", "a.png: another picture is called a.png too"),
+        ("yolo.plan a.png sub/a.png -o out", "sub/a.png: would go to out/a.png, and so would a.png"),
         ("yolo.plan a.png -o cut.png", "cut.png: can't be made (File exists)"),
-        ("lenet.plan a.png -o out", "--out: found out, but the model finds nothing to draw: it is there to classify"),
         ("lenet.plan a.png --conf 0.5", "conf is 0.5, but has no meaning for the task 'classify'"),
         ("v10.plan a.png --iou 0.5", "iou is 0.5, but this detector finds each object once: nothing is suppressed"),
-        ("gone.plan a.png", "{here}/gone.plan: the reference runner needs the weights that the plan was built from"),
+        ("gone.plan a.png", "{here}/gone.plan: "),
     ],
 )
 def test_errors(cli: Callable[..., Any], here: Path, arguments: str, message: str) -> None:
@@ -200,6 +285,8 @@ def test_errors(cli: Callable[..., Any], here: Path, arguments: str, message: st
         file.write(b"x")
     (here / "gone.plan.yaml").write_text((here / "gone.plan.yaml").read_text().replace("lenet.plan.wts", "none.wts"))
     (here / "cut.png").write_bytes((here / "a.png").read_bytes()[:500])
+    np.savez("in.npz", x=np.ones(3))
+    (here / "empty").mkdir()
     (here / "sub").mkdir()
     shutil.copy("a.png", "sub/a.png")
     before = sorted(here.rglob("*"))
@@ -207,5 +294,144 @@ def test_errors(cli: Callable[..., Any], here: Path, arguments: str, message: st
     assert (done.status, done.out) == (2, "")
     *notes, error = done.err.splitlines()
     assert error.startswith(f"error: {message.format(here=here)}")
-    assert all(note.startswith("reference on cpu: ") for note in notes)
+    assert all(note.startswith(("reference on cpu: ", "note: the plan can't run here: ")) for note in notes)
     assert sorted(here.rglob("*")) == before
+
+
+class TestOwnTask:
+    def test_a_decoder_gives_what_run_json_and_drawing_need(
+        self, cli: Callable[..., Any], here: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir("/")
+        done = cli("run", here / "words.plan", here / "a.png", here / "b.jpg", "-o", here / "found")
+        assert done.status == 0, done.err
+        first, written, second, _ = done.out.splitlines()
+        mean = np.asarray(Image.open(here / "a.png")).mean() / 255
+        assert first == f"{here}/a.png: mean {mean:.2f} of ['output']"
+        assert written == f"  written to {here}/found/a.png"
+        assert second.startswith(f"{here}/b.jpg: mean 0.")
+        assert (np.asarray(Image.open(here / "found/a.png"))[:9] == 255).all()
+        (record,) = map(json.loads, cli("run", here / "words.plan", here / "a.png", "--json").out.splitlines())
+        assert record["task"] == "ocr"
+        assert record["results"] == {"text": f"mean {mean:.2f} of ['output']", "box": [0, 0, 50, 70]}
+
+    def test_a_file_of_ones_own_is_built_and_run(self, cli: Callable[..., Any], here: Path) -> None:
+        wtsnet.write_wts("none.wts", {})
+        planned = cli("run", "words.plan", "a.png", "b.jpg")
+        before = sorted(here.rglob("*"))
+        built = cli("run", "own.py:words", "-w", "none.wts", "a.png", "b.jpg", "--batch", "2")
+        assert built.status == 0, built.err
+        assert built.out == planned.out
+        assert sorted(here.rglob("*")) == before
+
+
+class TestRaw:
+    def test_of_a_model_that_nobody_can_decode(self, cli: Callable[..., Any], here: Path) -> None:
+        done = cli("run", "words.plan", "a.png", "b.jpg", "c.png", "a.png", "--raw", "out.npz")
+        assert done.status == 0, done.err
+        assert done.out == "out.npz: output (4, 3, 4, 4)\n"
+        with np.load("out.npz") as found:
+            assert found["picture"].tolist() == ["a.png", "b.jpg", "c.png", "a.png"]
+            np.testing.assert_allclose(found["output"][0], found["output"][3])
+            np.testing.assert_allclose(
+                found["output"].mean((1, 2, 3))[0], np.asarray(Image.open("a.png")).mean() / 255, atol=0.01
+            )
+
+    def test_inputs_in_the_place_of_pictures(self, cli: Callable[..., Any], here: Path) -> None:
+        left = np.arange(10, dtype=np.float32).reshape(5, 2)
+        np.savez("in.npz", left=left, right=left)
+        done = cli("run", "two.plan", "--inputs", "in.npz", "--raw", "out.npz")
+        assert (done.status, done.out) == (0, "out.npz: output (5, 2)\n"), done.err
+        with np.load("out.npz") as found:
+            assert list(found) == ["output"]
+            np.testing.assert_array_equal(found["output"], 2 * left)
+
+    def test_inputs_are_decoded_where_the_task_is_known(self, cli: Callable[..., Any], here: Path) -> None:
+        np.savez("in.npz", left=np.array([[1, 2], [4, 3]], np.float32), right=np.zeros((2, 2), np.float32))
+        done = cli("run", "two.plan", "--inputs", "in.npz", "--limit", "1", "--json")
+        assert done.status == 0, done.err
+        records = [json.loads(line) for line in done.out.splitlines()]
+        assert [one["picture"] for one in records] == ["in.npz[0]", "in.npz[1]"]
+        assert [one["results"][0]["class"] for one in records] == [1, 0]
+        text = cli("run", "two.plan", "--inputs", "in.npz", "--limit", "1").out
+        assert text.splitlines()[::2] == ["in.npz[0]:", "in.npz[1]:"]
+
+    def test_a_picture_that_is_skipped_has_no_row(self, cli: Callable[..., Any], here: Path) -> None:
+        (here / "b.jpg").write_bytes(b"none")
+        done = cli("run", "words.plan", "a.png", "b.jpg", "c.png", "--raw", "out.npz")
+        assert (done.status, done.out) == (1, "out.npz: output (2, 3, 4, 4)\n")
+        with np.load("out.npz") as found:
+            assert found["picture"].tolist() == ["a.png", "c.png"]
+
+
+class TestTree:
+    @pytest.fixture
+    def tree(self, here: Path) -> Path:
+        for name in ("t/a.png", "t/in/b.gif", "t/in/c.jpg"):
+            (here / name).parent.mkdir(parents=True, exist_ok=True)
+            with Image.open("a.png") as picture:
+                picture.save(here / name)
+        (here / "t/in/broken.png").write_bytes(b"none")
+        (here / "t/notes.txt").write_text("none")
+        return here
+
+    def test_it_is_mirrored_and_a_broken_picture_skipped(self, cli: Callable[..., Any], tree: Path) -> None:
+        done = cli("run", "yolo.plan", "t", "-o", "out", "--conf", "0.3", "--limit", "1")
+        assert done.status == 1
+        assert [line for line in done.out.splitlines() if not line.startswith(" ")] == [
+            "t/a.png: 1 found",
+            "t/in/b.gif: 1 found",
+            "t/in/c.jpg: 1 found",
+        ]
+        *_, skipped, count = done.err.splitlines()
+        assert skipped.startswith("skipped: t/in/broken.png: not a readable picture")
+        assert count == "1 of 4 pictures were skipped"
+        files = sorted(str(path.relative_to(tree)) for path in (tree / "out").rglob("*") if path.is_file())
+        assert files == ["out/a.png", "out/in/b.png", "out/in/c.jpg"]
+
+    def test_strict_stops_there(self, cli: Callable[..., Any], tree: Path) -> None:
+        done = cli("run", "yolo.plan", "t/in", "--strict", "-o", "out", "--conf", "0.3")
+        assert done.status == 2
+        assert done.out.startswith("t/in/b.gif: ")
+        assert done.err.splitlines()[-1].startswith("error: t/in/broken.png: not a readable picture")
+        assert [path.name for path in (tree / "out").iterdir()] == ["b.png"]
+
+    def test_globs_and_several_sources(self, cli: Callable[..., Any], tree: Path) -> None:
+        done = cli("run", "lenet.plan", "t/**/*.gif", "b.jpg", "t/*.png", "--limit", "1")
+        assert done.status == 0, done.err
+        assert done.out.splitlines()[::2] == ["t/in/b.gif:", "b.jpg:", "t/a.png:"]
+
+    def test_a_picture_is_told_before_the_next_is_read(
+        self, cli: Callable[..., Any], tree: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        order: list[str] = []
+        command = sys.modules["wtsnet.cli.run"]  # the room hands on the function of the same name
+        monkeypatch.setattr(command, "_tell", lambda found, *more: order.append(f"told {found.where}"))
+
+        def read(path: Path, channels: int) -> Any:
+            order.append(f"read {path}")
+            return read_image(path, channels)
+
+        monkeypatch.setattr("wtsnet.predict.sources.read_image", read)
+        assert cli("run", "yolo.plan", *["a.png", "b.jpg", "c.png"] * 3).status == 0
+        reads = [i for i, what in enumerate(order) if what.startswith("read")]
+        told = [i for i, what in enumerate(order) if what.startswith("told")]
+        # One is looked at, one is read meanwhile, and a third may be begun as soon as that is taken.
+        assert all(read > told for read, told in zip(reads[3:], told, strict=False))
+
+    def test_the_bar_is_on_a_terminal_only(
+        self, cli: Callable[..., Any], tree: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert "pictures/s" not in cli("run", "lenet.plan", "a.png", "b.jpg").err
+        monkeypatch.setenv("FORCE_COLOR", "1")
+        done = cli("run", "lenet.plan", "a.png", "b.jpg", "c.png", "--limit", "1")
+        assert "3/3" in done.err
+        assert "pictures/s" in done.err
+        assert done.out.splitlines()[::2] == ["a.png:", "b.jpg:", "c.png:"], "results do not go through the bar"
+
+
+def test_classes_are_written_on_the_picture(cli: Callable[..., Any], here: Path) -> None:
+    done = cli("run", "lenet.plan", "a.png", "-o", "out")
+    assert done.status == 0, done.err
+    with Image.open("out/a.png") as drawn, Image.open("a.png") as source:
+        assert drawn.tobytes() != source.tobytes()

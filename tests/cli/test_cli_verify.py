@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import wtsnet
+from tests.proof import several
 from tests.small import tiny, tiny_file
 from wtsnet.reference import ReferenceRunner
 
@@ -64,6 +65,23 @@ def test_a_shape_that_differs_is_explained(cli: Callable[..., Any], golden: Path
 def test_lower_precision(cli: Callable[..., Any], golden: Path) -> None:
     assert cli(*COMMAND, "--precision", "fp16").out.endswith("all within 0.01\n")
     assert cli(*COMMAND, "--precision", "fp16", "--tolerance", "1e-7").status == 1
+
+
+def test_several_inputs(cli: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the one model of a file."""
+    monkeypatch.chdir(tmp_path)
+    several.write(tmp_path)
+    wtsnet.record(several.twin(), several.inputs(), "g.npz")
+    done = cli("verify", "several.py", "-w", "several.wts", "-g", "g.npz")
+    assert (done.status, done.err) == (0, "")
+    assert done.out.endswith("compared 6 outputs; 0 are not in the network (folded or unnamed)\nall within 1e-05\n")
+    wtsnet.record(several.twin(), tuple(several.inputs().values()), "g.npz", ["left", "b", "c"])
+    assert cli("verify", "several.py", "-w", "several.wts", "-g", "g.npz").status == 0
+
+
+def test_the_help_says_where_a_golden_file_comes_from(cli: Callable[..., Any]) -> None:
+    text = " ".join(cli("verify", "--help").out.replace("│", " ").split())
+    assert "What `wtsnet record` wrote." in text
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,18 +19,36 @@ from wtsnet.cli.compare import compare
 from wtsnet.cli.doctor import doctor
 from wtsnet.cli.export import export
 from wtsnet.cli.inspect import inspect
+from wtsnet.cli.manifest import manifest
 from wtsnet.cli.models import models
 from wtsnet.cli.ops import ops
+from wtsnet.cli.rebuild import rebuild
+from wtsnet.cli.record import record
 from wtsnet.cli.run import run
 from wtsnet.cli.verify import verify
-from wtsnet.errors import WtsnetError
+from wtsnet.errors import WtsnetError, WtsnetWarning
+from wtsnet.manifest import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 __all__ = ["export", "main", "run_app"]
 
-COMMANDS: tuple[Callable[..., Any], ...] = (models, ops, export, inspect, build, run, verify, compare, bench, doctor)
+COMMANDS: tuple[Callable[..., Any], ...] = (
+    models,
+    ops,
+    export,
+    inspect,
+    build,
+    rebuild,
+    run,
+    record,
+    verify,
+    compare,
+    bench,
+    manifest,
+    doctor,
+)
 
 
 def main() -> None:
@@ -37,18 +57,33 @@ def main() -> None:
         name="wtsnet",
         help="PyTorch weights to TensorRT engines without ONNX.",
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
     )
+    app.callback()(_options)
     for command in COMMANDS:
         app.command()(command)
     run_app(app)
 
 
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        print(f"wtsnet {VERSION}")
+        raise typer.Exit
+
+
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_say_version, help="Say which wtsnet this is.")
+    ] = False,
+) -> None:
+    """What stands before a command."""
+
+
 def run_app(app: typer.Typer) -> None:
     """Run a command line; its errors are one line, and it ends the process with its exit status."""
     try:
-        status = app(standalone_mode=False)
+        with _notes():
+            status = app(standalone_mode=False)
         sys.stdout.flush()
     except WtsnetError as error:
         _fail(str(error))
@@ -69,6 +104,24 @@ def run_app(app: typer.Typer) -> None:
             sys.exit(2)
         _fail(error.format_message())
     sys.exit(status if isinstance(status, int) else 0)
+
+
+@contextmanager
+def _notes() -> Iterator[None]:
+    """Inside the block each warning of wtsnet's is one line on stderr, once."""
+    show, said = warnings.showwarning, set[str]()
+
+    def note(message: Warning | str, category: type[Warning], *where: Any) -> None:
+        if not issubclass(category, WtsnetWarning):
+            show(message, category, *where)
+        elif str(message) not in said:
+            said.add(str(message))
+            print(f"note: {message}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", WtsnetWarning)
+        warnings.showwarning = note  # type: ignore[assignment]  # it hands on whatever it is given
+        yield
 
 
 def _fail(text: str) -> None:

@@ -13,7 +13,7 @@ from rich.progress import Progress
 
 from wtsnet.bench import bench as measure
 from wtsnet.cli.options import model_options, print_columns
-from wtsnet.engine import load
+from wtsnet.cli.plans import load_plan
 from wtsnet.errors import EngineError, RunnerError
 from wtsnet.manifest import whole
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def bench(
-    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="A plan with its manifest.")],
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="A plan with its manifest; on a GPU that it fits, any.")],
     batch: Annotated[
         int | None, typer.Option(min=1, help="The batch, within the plan's profile.", show_default="the usual one")
     ] = None,
@@ -64,7 +64,7 @@ def bench(
     """
     percentiles = _percentiles(percentile)
     shapes = _shapes(shape)
-    engine = load(plan)
+    engine = load_plan(plan)
     with ExitStack() as stack:
         target = None if json in (None, "-") else _opened(stack, str(json))
         with _bar() as progress:

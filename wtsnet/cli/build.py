@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,22 +15,36 @@ from wtsnet.cli.options import (
     Head,
     ImageSize,
     Input,
+    Mean,
+    Order,
     Precision,
+    Preprocess,
     Set,
     Shape,
+    Std,
+    Task,
     late_progress,
     model_options,
+    preprocess_option,
 )
-from wtsnet.definition import is_onnx, split
+from wtsnet.definition import find, is_onnx, split
 from wtsnet.engine import build as build_engine
 from wtsnet.errors import EngineError
 from wtsnet.manifest import manifest_path
 from wtsnet.trt import BuildLog
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wtsnet.engine import Engine
+
 
 def build(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="A model's name, FILE.py:NAME for one of yours, or an .onnx file.")
+        str,
+        typer.Argument(
+            metavar="MODEL", help="A model's name, FILE.py or FILE.py:NAME for one of yours, or an .onnx file."
+        ),
     ],
     weights: Annotated[
         Path | None, typer.Option("--weights", "-w", help="The .wts; none for an .onnx file.", show_default=False)
@@ -43,6 +57,11 @@ def build(
     shape: Shape = None,
     precision: Precision = None,
     input: Input = None,
+    preprocess: Preprocess = None,
+    mean: Mean = None,
+    std: Std = None,
+    order: Order = None,
+    task: Task = None,
     head: Head = None,
     fold_bn: FoldBn = None,
     target: Annotated[
@@ -63,7 +82,7 @@ def build(
 
     Example: wtsnet build yolov5s -w yolov5s.wts --precision fp16 --target sm89
     """
-    plan = out or Path(f"{Path(model).stem if is_onnx(model) else split(model)[1]}.plan")
+    plan = out or Path(f"{_name(model)}.plan")
     if not plan.absolute().parent.is_dir():
         raise EngineError(f"{plan}: can't be written (there is no folder {plan.parent})")
     began = perf_counter()
@@ -77,13 +96,38 @@ def build(
             workspace=workspace,
             level=level,
             progress=progress,
-            **model_options(batch, imgsz, precision, head, fold_bn, set_, shape, input),
+            **model_options(
+                batch,
+                imgsz,
+                precision,
+                head,
+                fold_bn,
+                set_,
+                shape,
+                input,
+                preprocess_option(preprocess, mean, std, order),
+                task,
+            ),
         )
     engine.save(plan)
+    say_built(engine, plan, perf_counter() - began, lines)
+
+
+def _name(model: str) -> str:
+    """What a plan is called that is given no name."""
+    return Path(model).stem if is_onnx(model) else split(model)[1] or find(model).name
+
+
+def say_built(engine: Engine, plan: Path, seconds: float, lines: Sequence[str]) -> None:
+    """Print what was built.
+
+    Args:
+        plan: where it was saved.
+        lines: of TensorRT's log.
+    """
     manifest = engine.manifest
     takes = ", ".join(f"{t['name']} {t['dtype']} {t['shape']}" for t in manifest.inputs)
     gives = ", ".join(f"{t['name']} {t['dtype']} {t['shape']}" for t in manifest.outputs)
-    seconds = perf_counter() - began
     print(f"{plan}: {len(engine.plan):,} bytes in {seconds:.2f} s, and {manifest_path(plan).name} beside it")
     print(f"{takes} -> {gives}")
     memory = BuildLog.of(lines)  # an engine that the cache held is not built, and TensorRT says nothing of it

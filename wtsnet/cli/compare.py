@@ -40,7 +40,7 @@ def compare(
     set_: Set = None,
 ) -> None:
     """Run two networks on the same inputs and compare their outputs; exit 1 where they differ. The options of a network
-    are for .onnx files (--batch, --imgsz, --shape) and for MODEL:FILE.wts (all but --shape); a plan has its own.
+    are for MODEL:FILE.wts and, --batch, --imgsz and --shape of them, for .onnx files; a plan has its own.
 
     Example: wtsnet compare yolov5s:yolov5s.wts yolov5s.onnx --head decoded
     """

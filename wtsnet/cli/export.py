@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from wtsnet.checkpoint import export as export_checkpoint
+from wtsnet.checkpoint import norms_without_eps
 from wtsnet.cli.options import late_progress
 from wtsnet.manifest import manifest_path
 
@@ -53,6 +54,9 @@ def export(
     facts = ", ".join(manifest.architecture) or "none"
     print(f"{source}{f', {taken}' if taken else ''}: {len(manifest.entries):,} entries, {values:,} values")
     print(f"facts: {facts}; eps of {len(manifest.bn_eps)} batch norms")
+    if unknown := len(norms_without_eps(manifest)):
+        norms = f"{unknown:,} batch norm{'' if unknown == 1 else 's'}"
+        print(f"batch-norm eps unknown for {norms}: 1e-5 assumed, or what the model's definition says")
     if dry_run:
         print(f"{target} would be written, and {manifest_path(target).name} beside it")
     else:

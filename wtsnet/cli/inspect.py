@@ -11,6 +11,7 @@ import yaml
 
 from wtsnet import trt as tensorrt
 from wtsnet.cli.options import print_columns
+from wtsnet.cli.plans import load_plan, print_ports
 from wtsnet.definition import OnnxFile, is_onnx, parse
 from wtsnet.errors import ManifestError
 from wtsnet.manifest import PlanManifest, WeightsManifest, manifest_path, read_manifest, sha256
@@ -26,7 +27,8 @@ def inspect(
     full: Annotated[bool, typer.Option("--full", help="Every entry or layer, not only the first ones.")] = False,
 ) -> None:
     """Say what a .wts, a manifest, a plan or an .onnx file holds. A plan is described by its manifest: no GPU is
-    needed. An ONNX file is as TensorRT's parser takes it; exit 1 where that refuses a node.
+    needed. One without a manifest is opened on the GPU, which runs what is in it, and tells itself what it takes. An
+    ONNX file is as TensorRT's parser takes it; exit 1 where that refuses a node.
 
     Example: wtsnet inspect yolov5s.wts
     """
@@ -41,8 +43,8 @@ def inspect(
         _show(manifest, full)
         if sha256(file) != manifest.plan["sha256"]:
             print(f"note: {file} changed since its manifest was written")
-    elif file.suffix in (".plan", ".engine", ".trt"):
-        raise ManifestError(f"{beside}: not there, and a plan without its manifest can't be described")
+    elif not beside.exists() and file.suffix in (".plan", ".engine", ".trt"):
+        _show(load_plan(file).manifest, full)
     else:
         _show_wts(file, full)
 
@@ -88,6 +90,17 @@ def _show_wts(file: Path, full: bool) -> None:
     _table(("entry", "values", "shape"), rows, full)
 
 
+def _origin(manifest: PlanManifest) -> None:
+    release = f"{manifest.tensorrt['flavour']} {manifest.tensorrt['version']}"
+    gpu = manifest.gpu["name"] if manifest.gpu else "TensorRT's default"
+    if not manifest.model:
+        print(f"plan of another tool: {manifest.plan['bytes']:,} bytes, opened by {release} on {gpu}")
+        return
+    print(f"plan of {manifest.model}: {manifest.plan['bytes']:,} bytes, built by {release}")
+    print(f"target: {', '.join(manifest.target) or gpu}; flags: {', '.join(manifest.flags) or 'none'}")
+    print(f"weights: {manifest.weights['file']} (sha256 {manifest.weights['sha256'][:12]}…)")
+
+
 def _show(manifest: WeightsManifest | PlanManifest, full: bool) -> None:
     if isinstance(manifest, WeightsManifest):
         print(f"manifest of {manifest.wts['file']}: {len(manifest.entries):,} entries from {manifest.source['file']}")
@@ -95,16 +108,8 @@ def _show(manifest: WeightsManifest | PlanManifest, full: bool) -> None:
         rows = [(name, "×".join(map(str, e["shape"])), e["dtype"]) for name, e in manifest.entries.items()]
         _table(("entry", "shape", "dtype"), rows, full)
         return
-    built = f"{manifest.tensorrt['flavour']} {manifest.tensorrt['version']}"
-    print(f"plan of {manifest.model}: {manifest.plan['bytes']:,} bytes, built by {built}")
-    target = ", ".join(manifest.target) or (manifest.gpu["name"] if manifest.gpu else "TensorRT's default")
-    print(f"target: {target}; flags: {', '.join(manifest.flags) or 'none'}")
-    print(f"weights: {manifest.weights['file']} (sha256 {manifest.weights['sha256'][:12]}…)")
-    for tensor in manifest.inputs:
-        ranges = ":".join("×".join(map(str, shape)) for shape in (tensor["min"], tensor["opt"], tensor["max"]))
-        print(f"input {tensor['name']}: {tensor['dtype']} {ranges}")
-    for output in manifest.outputs:
-        print(f"output {output['name']}: {output['dtype']} {'×'.join(map(str, output['shape']))}")
+    _origin(manifest)
+    print_ports(manifest)
     for name in ("options", "preprocess", "decode"):
         if values := getattr(manifest, name):
             print(f"{name}: {yaml.safe_dump(values, default_flow_style=True, width=1000).strip()}")

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from wtsnet.definition import Model, find
+from wtsnet.definition import Image, Model, find
 from wtsnet.definition import models as registered
 
 if TYPE_CHECKING:
@@ -99,16 +99,22 @@ def _between(name: str, shared: tuple[str, str]) -> str:
 
 
 def _one(model: Model) -> None:
-    print(f"{model.name}: {model.task}, weights as in {model.upstream or 'your own model'}, input {_sizes([model])}")
+    about = model.task or "no task of its own"
+    print(f"{model.name}: {about}, weights as in {model.upstream or 'your own model'}, input {_sizes([model])}")
     for field in model.options:
         print(f"  {field.name}={getattr(model.config, field.name)}  {field.metadata['help']}")
 
 
 def _sizes(variants: Iterable[Model]) -> str:
-    """What the input is called, and its channels, height and width: of each size once."""
+    """What the inputs are called, and their axes, of a picture without the batch: of each size once."""
     sizes: dict[str, list[str]] = {}
     for model in variants:
-        image = model.image_of(model.config)
-        height, width = (image.size, image.size) if isinstance(image.size, int) else image.size
-        sizes.setdefault(image.name, []).append(f"{image.channels}×{height}×{width}")
+        takes = model.inputs_of(model.config)
+        if isinstance(takes, Image):
+            height, width = (takes.size, takes.size) if isinstance(takes.size, int) else takes.size
+            sizes.setdefault(takes.name, []).append(f"{takes.channels}×{height}×{width}")
+            continue
+        for name, one in takes.items():
+            axes = (":".join(map(str, axis)) if isinstance(axis, tuple) else str(axis) for axis in one.shape)
+            sizes.setdefault(name, []).append(f"{one.dtype} {'×'.join(axes)}")
     return ", ".join(f"{name} {' '.join(dict.fromkeys(shapes))}" for name, shapes in sizes.items())

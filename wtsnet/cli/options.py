@@ -18,9 +18,11 @@ from wtsnet.errors import ModelError
 from wtsnet.proof import compare, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="A model's name, or FILE.py:NAME for one of yours.")]
+ModelName = Annotated[
+    str, typer.Argument(metavar="MODEL", help="A model's name, or FILE.py or FILE.py:NAME for one of yours.")
+]
 Batch = Annotated[
     str | None, typer.Option(metavar="N|MIN:OPT:MAX", help="The batch: fixed, or a range.", show_default="1")
 ]
@@ -32,7 +34,7 @@ Shape = Annotated[
     list[str] | None,
     typer.Option(
         metavar="NAME=SHAPE",
-        help="An input's shape in an ONNX file, as in x=1x3x8x8, or MIN:OPT:MAX of such; may be given several times.",
+        help="An input's shape, as in x=1x3x8x8, or MIN:OPT:MAX of such; may be given several times.",
     ),
 ]
 Precision = Annotated[
@@ -54,6 +56,23 @@ FoldBn = Annotated[
     typer.Option(
         "--fold-bn/--no-fold-bn", help="Multiply batch norms into the convolutions before them.", show_default="fold-bn"
     ),
+]
+Preprocess = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KIND[,KEY=VALUE…]",
+        help="How a picture becomes the input: letterbox, crop, stretch, gray or keep, and keys of it, as in "
+        "stretch,antialias=false.",
+        show_default="the model's own",
+    ),
+]
+Mean = Annotated[
+    str | None, typer.Option(metavar="R,G,B", help="What is taken off each channel, of values from 0 to 1.")
+]
+Std = Annotated[str | None, typer.Option(metavar="R,G,B", help="What each channel is divided by then.")]
+Order = Annotated[str | None, typer.Option(metavar="rgb|bgr", help="The order of the channels that the model wants.")]
+Task = Annotated[
+    str | None, typer.Option(help="What the outputs are for, as in classify.", show_default="what the model says")
 ]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Another option of the model, as in k=300.")
@@ -78,9 +97,19 @@ def model_options(
     set_: list[str] | None,
     shape: list[str] | None = None,
     input: str | None = None,
+    preprocess: Mapping[str, Any] | None = None,
+    task: str | None = None,
 ) -> dict[str, Any]:
-    """The options of `wtsnet.define` that are given, from their spelling on the command line."""
-    known = {"precision": precision, "fold_bn": fold_bn, "head": head, "input": input}
+    """The options of `wtsnet.define` that are given, from their spelling on the command line; `preprocess` of
+    `preprocess_option`."""
+    known = {
+        "precision": precision,
+        "fold_bn": fold_bn,
+        "head": head,
+        "input": input,
+        "preprocess": preprocess,
+        "task": task,
+    }
     options: dict[str, Any] = {name: value for name, value in known.items() if value is not None}
     if shape:
         options["shapes"] = _shapes(shape)
@@ -102,13 +131,45 @@ def model_options(
     return options
 
 
+def preprocess_option(
+    preprocess: str | None, mean: str | None, std: str | None, order: str | None
+) -> dict[str, Any] | None:
+    """The keys of `wtsnet.pictures.Preprocess` that are given, from their spelling on the command line; None where
+    there are none."""
+    made: dict[str, Any] = {}
+    for i, word in enumerate(() if preprocess is None else preprocess.split(",")):
+        name, separator, value = word.partition("=")
+        if not name or (i and not separator):
+            raise ModelError(
+                f"--preprocess: found {preprocess!r}, expected KIND,KEY=VALUE, as in stretch,antialias=false"
+            )
+        made |= {name: yaml.safe_load(value)} if separator else {"kind": name}
+    for name, numbers in (("mean", mean), ("std", std)):
+        if numbers is not None:
+            made[name] = _numbers(name, numbers)
+    if order is not None:
+        made["order"] = order.upper()
+    return made or None
+
+
+def _numbers(name: str, text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise ModelError(
+            f"--{name}: found {text!r}, expected a number for each channel, as in 0.485,0.456,0.406"
+        ) from None
+
+
 def _shapes(texts: list[str]) -> dict[str, tuple[Any, ...]]:
     """The shape of each input, or its (min, opt, max) shapes."""
     shapes: dict[str, tuple[Any, ...]] = {}
     for text in texts:
         name, _, shape = text.rpartition("=")
         try:
-            three = tuple(tuple(int(size) for size in one.lower().split("x")) for one in shape.split(":"))
+            three = tuple(
+                tuple(int(size) for size in one.lower().replace(",", "x").split("x")) for one in shape.split(":")
+            )
         except ValueError:
             three = ()
         if not name or len(three) not in (1, 3):

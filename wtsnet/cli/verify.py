@@ -14,7 +14,7 @@ from wtsnet.proof import verify as compare
 def verify(
     model: ModelName,
     weights: Annotated[Path, typer.Option("--weights", "-w", help="The .wts.")],
-    golden: Annotated[Path, typer.Option("--golden", "-g", help="What tools/record.py wrote.")],
+    golden: Annotated[Path, typer.Option("--golden", "-g", help="What `wtsnet record` wrote.")],
     tolerance: Annotated[
         float | None,
         typer.Option(
