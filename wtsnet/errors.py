@@ -25,8 +25,11 @@ A `WtsnetWarning` says what was done otherwise than asked for, or without; the c
 from __future__ import annotations
 
 import sys
+import sysconfig
+import traceback
 import warnings
 from difflib import get_close_matches
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -107,6 +110,21 @@ def warn(text: str) -> None:
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "wtsnet":
         frame, level = frame.f_back, level + 1
     warnings.warn(text, WtsnetWarning, stacklevel=level)
+
+
+def place_of(error: BaseException) -> str:
+    """Where somebody's code raised an error, as "FILE, line N": the last line that is neither Python's own, nor of an
+    installed package, nor wtsnet's. Empty where there is none."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}, line {error.lineno}"
+    paths = sysconfig.get_paths()
+    folders: list[str | Path] = [*(paths[one] for one in ("stdlib", "purelib", "platlib")), Path(__file__).parent]
+    others = [Path(folder).resolve() for folder in folders]
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        file = Path(frame.filename).resolve()
+        if not frame.filename.startswith("<") and not any(map(file.is_relative_to, others)):
+            return f"{frame.filename}, line {frame.lineno}"
+    return ""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -107,7 +107,7 @@ def engine_of(runner: Runner, **inputs: Any) -> Any:
         return runner
 
     takes = inputs or {"x": ("float32", [1, 2], [4, 2])}
-    manifest = SimpleNamespace(inputs=[spec(name, *args) for name, args in takes.items()], options={})
+    manifest = SimpleNamespace(inputs=[spec(name, *args) for name, args in takes.items()], axes={}, options={})
     return SimpleNamespace(manifest=manifest, runner=give)
 
 

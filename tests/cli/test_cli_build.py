@@ -133,7 +133,7 @@ def test_the_way_from_a_picture_to_the_input(cli: Callable[..., Any], here: Path
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--preprocess stretch,fast", "--preprocess: found 'stretch,fast', expected KIND,KEY=VALUE"),
+        ("--preprocess stretch,fast", "preprocess: found 'stretch,fast', expected KIND,KEY=VALUE"),
         ("--preprocess strech", "{here}/mine.py:tiny: preprocess: kind is 'strech', expected"),
         ("--preprocess stretch,resize=3", "{here}/mine.py:tiny: preprocess: unknown key 'resize' for kind 'stretch'"),
         ("--mean 1,x", "--mean: found '1,x', expected a number for each channel"),

@@ -120,7 +120,7 @@ def test_a_file_is_run_once_and_again_when_it_has_changed(tmp_path: Path) -> Non
         (None, "mine.py: can't be read \\(No such file or directory\\); expected a file that registers a model"),
         ("x = 1", "unknown model 'tiny' \\(.*mine.py registers no model\\)"),
         ("a = 1\nimport nothing_of_this_name", "mine.py, line 2: ModuleNotFoundError: No module named"),
-        ("def f(:", "mine.py: SyntaxError: "),
+        ("def f(:", "mine.py, line 1: SyntaxError: "),
         ("\n\nraise ValueError('x')", "mine.py, line 3: ValueError: x"),
     ],
 )

@@ -17,7 +17,7 @@ from tests.small import TINY, lenet, lenet_file, tiny, tiny_file, yolo_file
 from tests.small_onnx import KERNEL, conv, two_inputs, write
 from wtsnet import trt as tensorrt
 from wtsnet.decode import Seen, collected, decoder
-from wtsnet.errors import EngineError, ManifestError, RunnerError, WtsnetError
+from wtsnet.errors import EngineError, ManifestError, RunnerError, WtsnetError, WtsnetWarning
 from wtsnet.manifest.files import sha256
 from wtsnet.manifest.manifest import PlanManifest
 from wtsnet.predict import Predictor
@@ -267,7 +267,8 @@ def test_a_model_of_ones_own_is_found_again(tmp_path: Path, monkeypatch: pytest.
     shutil.move(tmp_path / "code/mine.py", tmp_path / "plans")
     np.testing.assert_array_equal(reference()(images=x)["output"], wanted)
     (tmp_path / "plans/mine.py").write_text(TINY.replace("x, 4, 3, padding=1", "x, 4, 3"))
-    reference()  # has the same inputs and outputs
+    with pytest.warns(WtsnetWarning, match=r"t.plan: .*plans/mine.py has changed since the plan was built; torch exec"):
+        reference()  # has the same inputs and outputs
     (tmp_path / "plans/mine.py").write_text(TINY.replace("size=8", "size=16").replace("10", "20"))
     with pytest.raises(
         EngineError, match=r"mine.py:tiny has changed since the plan was built: it now has other inputs"
@@ -393,7 +394,8 @@ def test_the_decoder_of_the_models_own_file(tmp_path: Path) -> None:
         found = engine.decoder()
         assert found is not None
         assert found({}, seen) == "of this process"
-    assert engine.decoder() is None
+    with pytest.raises(EngineError, match=r"t.plan: needs the model's file \(mine.py\), which is neither there nor"):
+        engine.decoder()
 
 
 def test_tasks_that_have_no_decoder_of_ones_own(plan: Path) -> None:

@@ -85,6 +85,7 @@ def test_the_engine_tells_all(runtime: Plans, plan: Path) -> None:
     assert engine.manifest == PlanManifest(
         wtsnet=wtsnet.__version__,
         model="",
+        source=None,
         options={"values": {"size": [[1], [5], [9]]}},
         weights={"file": None, "sha256": ""},
         architecture={},
@@ -98,6 +99,7 @@ def test_the_engine_tells_all(runtime: Plans, plan: Path) -> None:
             {"name": "x", "dtype": "float32", "shape": [-1, 3], "min": [1, 3], "opt": [4, 3], "max": [64, 3]},
             {"name": "size", "dtype": "int64", "shape": [1], "min": [1], "opt": [1], "max": [1]},
         ],
+        axes={},
         outputs=[
             {"name": "y", "dtype": "float32", "shape": [-1]},
             {"name": "twice", "dtype": "int64", "shape": [1]},

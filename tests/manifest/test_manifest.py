@@ -33,6 +33,7 @@ WEIGHTS = WeightsManifest(
 PLAN = PlanManifest(
     wtsnet="0.1.0",
     model="yolov5s",
+    source=None,
     options={"batch": [1, 4, 8], "imgsz": [640, 640], "precision": "fp32", "head": "topk", "fold_bn": True, "k": None},
     weights={"file": "x.wts", "sha256": "0" * 64},
     architecture={},
@@ -52,6 +53,7 @@ PLAN = PlanManifest(
             "max": [8, 3, 640, 640],
         }
     ],
+    axes={"images": ["N", "", "", ""]},
     outputs=[{"name": "boxes", "dtype": "float32", "shape": [-1, 1000, 4]}],
     plan={"file": "x.plan", "sha256": "2" * 64, "bytes": 1234},
     preprocess={"kind": "letterbox", "size": [640, 640], "pad": 114},
@@ -69,11 +71,15 @@ def test_round_trip(tmp_path: Path, manifest: WeightsManifest | PlanManifest) ->
 
 
 def test_a_plan_of_the_first_format(tmp_path: Path) -> None:
-    text = PLAN.to_yaml().replace("format: 2\n", "format: 1\n").replace("workspace: 64\nlevel: null\n", "")
+    text = PLAN.to_yaml().replace("format: 2\n", "format: 1\n")
+    for line in ("source: null\n", "workspace: 64\nlevel: null\n", "axes:\n  images: [N, '', '', '']\n"):
+        assert line in text
+        text = text.replace(line, "")
+
     (tmp_path / "x.yaml").write_text(text, encoding="utf-8")
-    assert PlanManifest.read(tmp_path / "x.yaml") == replace(PLAN, workspace=None)
+    assert PlanManifest.read(tmp_path / "x.yaml") == replace(PLAN, workspace=None, axes={})
     (tmp_path / "x.yaml").write_text(text.replace("format: 1\n", "format: 2\n"), encoding="utf-8")
-    with pytest.raises(ManifestError, match=r"x.yaml: workspace: missing$"):
+    with pytest.raises(ManifestError, match=r"x.yaml: source: missing$"):
         read_manifest(tmp_path / "x.yaml")
 
 

@@ -231,3 +231,50 @@ def test_the_reference_runner_is_used_as_the_other(engine: wtsnet.Engine) -> Non
         assert stats.total.seconds >= stats.compute.seconds > 0
     with pytest.raises(RunnerError, match="closed"):
         runner.submit(data=images)
+
+
+TIED = {"left": ["N", ""], "tokens": ["N", "T"], "mask": ["T", "N"]}
+
+
+@pytest.mark.parametrize(
+    ("shapes", "message"),
+    [
+        ({"left": (3, 8), "tokens": (3, 5), "mask": (5, 3)}, None),
+        ({"left": (3, 8), "tokens": (2, 5), "mask": (5, 3)}, r"^input 'tokens': found N = 2, but 'left' has N = 3$"),
+        ({"left": (3, 8), "tokens": (1, 5), "mask": (5, 3)}, r"^input 'tokens': found N = 1, but 'left' has N = 3$"),
+        ({"left": (3, 8), "tokens": (3, 5), "mask": (6, 3)}, r"^input 'mask': found T = 6, but 'tokens' has T = 5$"),
+        ({"left": (9, 8), "tokens": (8, 5), "mask": (5, 8)}, r"^input 'tokens': found N = 8, but 'left' has N = 9$"),
+        (
+            {"left": (9, 8), "tokens": (9, 5), "mask": (5, 9)},
+            r"^input 'mask': found shape \(5, 9\), expected \(1\.\.8, 1\.\.8\)$",
+        ),
+    ],
+)
+def test_axes_of_one_name_have_one_size(shapes: dict[str, tuple[int, ...]], message: str | None) -> None:
+    specs = [spec("left", "float32", [1, 8], [8, 8]), spec("tokens", "float32", [1, 1], [8, 8])]
+    engine = Inputs([*specs, spec("mask", "float32", [1, 1], [8, 8])], {"y": (-1,)}, TIED)
+    given = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    if message is None:
+        assert engine.checked(given).keys() == given.keys()
+        return
+    with pytest.raises(RunnerError, match=message):
+        engine.checked(given)
+
+
+def test_what_is_cut_goes_by_the_names_of_axes() -> None:
+    specs = [spec("x", "float32", [1, 3], [4, 3]), spec("table", "float32", [1], [16])]
+    given = {"x": np.zeros((8, 3), np.float32), "table": np.zeros(8, np.float32)}
+    named: list[tuple[dict[str, list[str]], list[int]]] = [
+        ({}, [4, 4]),
+        ({"x": ["N", ""], "table": ["K"]}, [8, 8]),
+        ({"x": ["N", ""]}, [4, 4]),
+    ]
+    for axes, cut in named:
+        engine = Inputs(specs, {"y": (-1,)}, axes)
+        pieces, sizes = engine.pieces(engine.checked(given))
+        assert (sizes, [len(piece["table"]) for piece in pieces]) == ([4, 4], cut)
+    specs = [spec("x", "float32", [1, 3], [4, 3]), spec("state", "float32", [1, 1], [1, 16])]
+    engine = Inputs(specs, {"y": (-1,)}, {"x": ["N", ""], "state": ["", "N"]})
+    given = {"x": np.zeros((8, 3), np.float32), "state": np.zeros((1, 8), np.float32)}
+    with pytest.raises(RunnerError, match=r"^input 'x': found N = 8, expected at most 4: N is no first axis of"):
+        engine.pieces(engine.checked(given))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import tracemalloc
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -346,6 +346,7 @@ def test_stats(cuda: Cuda, launch: Launch) -> None:
 
 class Manifest:
     inputs = (X["x"],)
+    axes: ClassVar[dict[str, list[str]]] = {}
 
 
 def test_a_plan_is_opened(cuda: Cuda, launch: Launch, monkeypatch: pytest.MonkeyPatch) -> None:

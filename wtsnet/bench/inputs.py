@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from wtsnet.errors import RunnerError, nearest
 from wtsnet.proof import given_inputs, random_inputs
-from wtsnet.runtime import Inputs
+from wtsnet.runtime import Inputs, ties
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,18 +25,19 @@ def bench_arrays(
     given: str | os.PathLike[str] | Mapping[str, Any] | None,
     batch: int | None,
     shapes: Mapping[str, Sequence[int]] | None,
+    axes: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, NDArray[Any]]:
     """The inputs of an engine by name, of its dtypes and within its profile.
 
     Args:
-        takes: what it takes.
+        takes, axes: what it takes, and the names of axes, as in its manifest.
         given, batch, shapes: see `wtsnet.bench.bench`.
 
     Raises:
         RunnerError, VerifyError: see there.
     """
-    engine = Inputs(takes, {})
-    chosen = _chosen(takes, batch, shapes, engine)
+    engine = Inputs(takes, {}, axes)
+    chosen = _chosen(takes, batch, shapes, engine, axes or {})
     if given is None:
         _check_shapes(engine, chosen, batch)
         fixed: list[Any] = [{**spec, **dict.fromkeys(("min", "opt", "max"), chosen[spec["name"]])} for spec in takes]
@@ -53,24 +54,38 @@ def bench_arrays(
 
 
 def _chosen(
-    takes: Sequence[Input], batch: int | None, shapes: Mapping[str, Sequence[int]] | None, engine: Inputs
+    takes: Sequence[Input],
+    batch: int | None,
+    shapes: Mapping[str, Sequence[int]] | None,
+    engine: Inputs,
+    axes: Mapping[str, Sequence[str]],
 ) -> dict[str, tuple[int, ...]]:
     """The shape of each input: the profile's usual one but for what is asked for."""
     chosen = {spec["name"]: tuple(spec["opt"]) for spec in takes}
     if batch is not None and shapes:
         raise RunnerError(f"batch: found {batch}, and shapes too, which have their batch; give one of the two")
     if batch is not None:
-        axes = {spec["name"]: spec for spec in takes if spec["opt"]}
-        ranged = [name for name, spec in axes.items() if spec["min"][0] < spec["max"][0]]
-        for name in ranged or axes:
-            chosen[name] = (batch, *chosen[name][1:])
-        if not axes:
+        batched = {name: labels.index("N") for name, labels in axes.items() if "N" in labels}
+        first = {spec["name"]: spec for spec in takes if spec["opt"]}
+        ranged = {name: 0 for name, spec in first.items() if spec["min"][0] < spec["max"][0]}
+        for name, axis in (batched or ranged or dict.fromkeys(first, 0)).items():
+            chosen[name] = _with(chosen[name], axis, batch)
+        if not first:
             raise RunnerError(f"batch: found {batch}, but no input has a batch axis (the engine takes {engine})")
     for name, shape in (shapes or {}).items():
         if name not in chosen:
             raise RunnerError(f"input {name!r}: unknown{nearest(name, chosen)} (the engine takes {engine})")
         chosen[name] = tuple(shape)
+    for places in ties(axes).values():  # an input that is given no shape goes along
+        told = [chosen[name][axis] for name, axis in places if name in (shapes or {}) and axis < len(chosen[name])]
+        for name, axis in places if told else ():
+            if name not in (shapes or {}):
+                chosen[name] = _with(chosen[name], axis, told[0])
     return chosen
+
+
+def _with(shape: tuple[int, ...], axis: int, size: int) -> tuple[int, ...]:
+    return *shape[:axis], size, *shape[axis + 1 :]
 
 
 def _check_shapes(engine: Inputs, shapes: Mapping[str, tuple[int, ...]], batch: int | None = None) -> None:

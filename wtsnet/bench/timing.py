@@ -157,7 +157,7 @@ def bench(
     _check("duration", duration, 0 < duration < inf, "seconds above 0")
     _check("iterations", iterations, iterations >= 1, "a number from 1")
     _check("streams", streams, streams >= 1, "a number from 1")
-    arrays = bench_arrays(engine.manifest.inputs, inputs, batch, shapes)
+    arrays = bench_arrays(engine.manifest.inputs, inputs, batch, shapes, engine.manifest.axes)
     if inputs is None:
         arrays |= _usual_values(engine, arrays)
     with closing(_open(engine, runner, device, copies, streams, graph)) as made:

@@ -12,7 +12,7 @@ import yaml
 from rich.console import Console
 from rich.progress import Progress
 
-from wtsnet.definition import define
+from wtsnet.definition import define, parsed
 from wtsnet.engine import build
 from wtsnet.errors import ModelError
 from wtsnet.proof import compare, verify
@@ -136,14 +136,7 @@ def preprocess_option(
 ) -> dict[str, Any] | None:
     """The keys of `wtsnet.pictures.Preprocess` that are given, from their spelling on the command line; None where
     there are none."""
-    made: dict[str, Any] = {}
-    for i, word in enumerate(() if preprocess is None else preprocess.split(",")):
-        name, separator, value = word.partition("=")
-        if not name or (i and not separator):
-            raise ModelError(
-                f"--preprocess: found {preprocess!r}, expected KIND,KEY=VALUE, as in stretch,antialias=false"
-            )
-        made |= {name: yaml.safe_load(value)} if separator else {"kind": name}
+    made = {} if preprocess is None else parsed(preprocess)
     for name, numbers in (("mean", mean), ("std", std)):
         if numbers is not None:
             made[name] = _numbers(name, numbers)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from wtsnet.errors import RunnerError, WtsnetError
+from wtsnet.errors import RunnerError, WtsnetError, place_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,10 +22,8 @@ def call_own(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
     except WtsnetError:
         raise
     except Exception as error:
-        frames = traceback.extract_tb(error.__traceback__)[1:]  # the first is this function
-        lines = [frame.lineno for frame in frames if frame.filename == frames[0].filename]
-        at = f" ({frames[0].filename}, line {lines[-1]})" if lines else ""
-        raise RunnerError(f"{what}{at}: {type(error).__name__}: {error}") from error
+        place = place_of(error)
+        raise RunnerError(f"{what}{place and f' ({place})'}: {type(error).__name__}: {error}") from error
 
 
 def rows_of(outputs: Mapping[str, NDArray[Any]], count: int) -> list[dict[str, NDArray[Any]]]:

@@ -8,7 +8,7 @@ from wtsnet.definition.defining import define, weights_of
 from wtsnet.definition.inputs import Image, Input
 from wtsnet.definition.onnxfile import OnnxFile, is_onnx
 from wtsnet.definition.onnxparser import parse
-from wtsnet.definition.preprocessing import finished, merged
+from wtsnet.definition.preprocessing import axes_of, check_fit, finished, merged, parsed
 from wtsnet.definition.registry import (
     Block,
     Model,
@@ -29,7 +29,9 @@ __all__ = [
     "Input",
     "Model",
     "OnnxFile",
+    "axes_of",
     "block",
+    "check_fit",
     "decoders_of",
     "define",
     "find",
@@ -41,6 +43,7 @@ __all__ = [
     "models",
     "option",
     "parse",
+    "parsed",
     "split",
     "weights_of",
     "zoo",

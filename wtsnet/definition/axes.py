@@ -82,16 +82,14 @@ class Axes:
         self._spread("batch", _text(size), named or {name: {0: size} for name in self.sizes if self.sizes[name]})
 
     def set_imgsz(self, imgsz: Any) -> None:
-        """Set the axes called H and W, or where there are none the last two of the inputs with four, where they are not
-        set yet.
+        """Set the axes called H and W, and the last two of other inputs with four, where they are not set yet.
 
         Raises:
             ModelError: none is, and none has that size either.
         """
         height, width = image_ranges(imgsz)
-        named = self._named({"H": height, "W": width})
-        pictures = [name for name, sizes in self.sizes.items() if len(sizes) == 4]
-        wanted = named or {name: {2: height, 3: width} for name in pictures}
+        pictures = {name: {2: height, 3: width} for name, sizes in self.sizes.items() if len(sizes) == 4}
+        wanted = pictures | self._named({"H": height, "W": width})
         self._spread("imgsz", f"{_text(height)}×{_text(width)}", wanted)
 
     def profile(self) -> dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]:

@@ -109,6 +109,11 @@ def add_inputs(
         usual = {"N": 1, **{name: size for one in takes.values() for name, size in one.sizes.items()}}
         axes = Axes(model, {name: one.shape for name, one in takes.items()}, usual)
         sizes = _sized(axes, batch, imgsz, shapes)
+        net.axes = {
+            name: [axis if isinstance(axis, str) else "" for axis in one.shape]
+            for name, one in takes.items()
+            if any(isinstance(axis, str) for axis in one.shape)
+        }
         return [_computed(net, net.input(name, sizes[name], one.dtype)) for name, one in takes.items()]
     kind = "float32" if kind is None else kind
     if kind not in KINDS:

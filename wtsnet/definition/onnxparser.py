@@ -16,7 +16,7 @@ from wtsnet.errors import ModelError, NetworkError
 from wtsnet.network import PRECISIONS, Network
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from wtsnet.definition.axes import Shape
     from wtsnet.definition.onnxfile import OnnxFile
@@ -118,6 +118,7 @@ def define_onnx(
     for tensor in inputs:
         low, _, high = net.profile[tensor.name]
         tensor.shape = [a if a == b else -1 for a, b in zip(low, high, strict=True)]
+    net.axes = _axes(inputs)
     try:
         net.outputs()
     except (RuntimeError, ValueError):  # TensorRT finds the shapes now, and so what contradicts them
@@ -125,3 +126,12 @@ def define_onnx(
     made = merged({}, preprocess, str(file.path))
     net.facts |= {"task": task or "none", "preprocess": finished(net.inputs(), str(file.path), made)}
     return net
+
+
+def _axes(inputs: Sequence[Any]) -> dict[str, list[str]]:
+    """The names that a file gives to dynamic axes, by the input's name."""
+    named = {
+        tensor.name: [tensor.get_dimension_name(i) or "" if size == -1 else "" for i, size in enumerate(tensor.shape)]
+        for tensor in inputs
+    }
+    return {name: axes for name, axes in named.items() if any(axes)}

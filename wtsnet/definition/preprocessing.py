@@ -3,7 +3,10 @@ to do outside of the network."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
+
+import yaml
 
 from wtsnet.definition.pixels import told
 from wtsnet.errors import ManifestError, ModelError
@@ -24,15 +27,18 @@ def merged(base: Mapping[str, Any], given: str | Mapping[str, Any] | None, model
 
     Args:
         base: the model's own; empty where it has none.
-        given: a kind, or keys of `wtsnet.pictures.Preprocess`. Of another kind than the model's own, only what concerns
-            values is kept of that.
+        given: a kind, "KIND,KEY=VALUE…", or keys of `wtsnet.pictures.Preprocess`. Of another kind than the model's own,
+            only what concerns values is kept of that.
 
     Raises:
-        ModelError: there is a key, but no kind.
+        ModelError: there is a key, but no kind; text that is none, or a key that the input decides.
     """
     if given is None:
         return dict(base)
-    more = {"kind": given} if isinstance(given, str) else dict(given)
+    more = parsed(given) if isinstance(given, str) else dict(given)
+    for key in ("size", "channels", "dtype"):
+        if key in more:
+            raise ModelError(f"{model}: preprocess: {key}: found {more[key]!r}, expected none: it is that of the input")
     kept = {key: value for key, value in base.items() if key in _OF_VALUES} if _changes(base, more) else dict(base)
     made = {**kept, **more}
     if "kind" not in made:
@@ -40,6 +46,25 @@ def merged(base: Mapping[str, Any], given: str | Mapping[str, Any] | None, model
             f"{model}: preprocess: found {', '.join(more)}, but kind is missing: give one, such as letterbox, crop or "
             "stretch (--preprocess KIND)"
         )
+    return made
+
+
+def parsed(text: str) -> dict[str, Any]:
+    """The keys of `wtsnet.pictures.Preprocess` in "KIND", "KIND,KEY=VALUE…" or "KEY=VALUE…"; values are YAML.
+
+    Raises:
+        ModelError: text of another form.
+    """
+    made: dict[str, Any] = {}
+    for i, word in enumerate(re.split(r",(?![^\[]*\])", text)):
+        name, separator, value = (part.strip() for part in word.partition("="))
+        try:
+            if not name or (i and not separator):
+                raise ValueError
+            made |= {name: yaml.safe_load(value)} if separator else {"kind": name}
+        except (yaml.YAMLError, ValueError):
+            expected = "KIND,KEY=VALUE, as in stretch,antialias=false"
+            raise ModelError(f"preprocess: found {text!r}, expected {expected}") from None
     return made
 
 
@@ -75,7 +100,7 @@ def finished(
         made["resize"] = _before_crop(made, max(height, width), image)
     made = told(made, kind)
     try:
-        Preprocess.from_dict(made)
+        check_fit(Preprocess.from_dict(made), inputs[0])
     except ManifestError as error:
         raise ModelError(f"{model}: {error}") from None
     return made
@@ -96,7 +121,13 @@ def _fit(inputs: Sequence[Input], made: dict[str, Any], model: str) -> tuple[tup
         takes = ", ".join(f"{one['name']} {'×'.join(map(str, one['shape']))}" for one in inputs)
         raise ModelError(f"{model}: preprocess: found {made['kind']!r}, but no picture fits the inputs ({takes})")
     (spec,) = inputs
-    last = spec["dtype"] == "uint8" or made.get("layout") == "NHWC" or _is_last(spec["shape"])
+    told = made.get("layout")
+    last = told == "NHWC" if told and not _is_clear(spec["shape"]) else _is_last(spec["shape"])
+    if told and (told == "NHWC") != last:
+        raise ModelError(
+            f"{model}: preprocess: layout: found {told!r}, but the input is {spec['name']} {spec['shape']}"
+        )
+    last = last or spec["dtype"] == "uint8"
     if spec["dtype"] == "uint8":
         made["dtype"] = "uint8"
     elif last:
@@ -105,6 +136,39 @@ def _fit(inputs: Sequence[Input], made: dict[str, Any], model: str) -> tuple[tup
     return ((rest[0], rest[1]), rest[2]) if last else ((rest[1], rest[2]), rest[0])
 
 
+def _is_clear(shape: Sequence[int]) -> bool:
+    """Whether numbers of channels tell where these are."""
+    return (shape[3] in (1, 3, 4)) != (shape[1] in (1, 3, 4))
+
+
 def _is_last(shape: Sequence[int]) -> bool:
     """Whether the channels are the last axis, as numbers of them tell."""
     return shape[3] in (1, 3, 4) and shape[1] not in (1, 3, 4)
+
+
+def check_fit(made: Preprocess, takes: Input) -> None:
+    """Refuse what would make of a picture other axes or sizes than an input has.
+
+    Raises:
+        ManifestError: it does; the key is named.
+    """
+    low, high = takes["min"], takes["max"]
+    text = f"{takes['name']} {takes['dtype']} {takes['shape']}"
+    if len(low) != 4:
+        raise ManifestError(f"preprocess: kind: found {made.kind!r}, but no picture fits the input ({text})")
+    if takes["dtype"] == "uint8" and made.dtype != "uint8":
+        raise ManifestError(f"preprocess: dtype: found {made.dtype!r}, expected 'uint8' for the input ({text})")
+    channel, *sides = axes_of(made)
+    if not low[channel] <= made.channels <= high[channel]:
+        key = "channels" if made.kind != "gray" else "kind"
+        raise ManifestError(
+            f"preprocess: {key}: found {made.channels} channel{'s' * (made.channels != 1)} in the layout "
+            f"{'NHWC' if made.channels_last else 'NCHW'}, expected those of the input ({text})"
+        )
+    if made.size is not None and not all(low[i] <= side <= high[i] for i, side in zip(sides, made.size, strict=True)):
+        raise ManifestError(f"preprocess: size: found {list(made.size)}, expected what the input takes ({text})")
+
+
+def axes_of(made: Preprocess) -> tuple[int, int, int]:
+    """Which axes of the input are channels, height and width."""
+    return (3, 1, 2) if made.channels_last else (1, 2, 3)

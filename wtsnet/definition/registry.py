@@ -17,7 +17,6 @@ import importlib
 import pkgutil
 import re
 import sys
-import traceback
 from collections.abc import Callable, Mapping
 from functools import cache
 from inspect import signature
@@ -28,7 +27,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from wtsnet.decode import Function, collected, decoders
 from wtsnet.definition.inputs import Image, Input, Takes
 from wtsnet.definition.zoo import zoo
-from wtsnet.errors import ModelError, WtsnetError, nearest
+from wtsnet.errors import ModelError, WtsnetError, nearest, place_of
 from wtsnet.network import Tensor
 from wtsnet.network import module as module_of
 from wtsnet.ops import meant
@@ -93,7 +92,7 @@ class Model:
         """Add the layers; gives the outputs by name: a single one is `output`, those of a tuple `output0`, `output1` …
 
         Raises:
-            ModelError: the function takes other arguments, or gives no tensors.
+            ModelError: the function takes other arguments, gives no tensors, or raises an error of its own.
         """
         arguments = (s, *inputs) if config is None else (s, *inputs, config)
         try:
@@ -104,7 +103,15 @@ class Model:
             )
             takes = f"{getattr(self.function, '__name__', 'the function')}{signature(self.function)}"
             raise ModelError(f"{self.name}: found {takes}, expected what takes {given} ({error})") from None
-        made = self.function(*arguments)
+        try:
+            made = self.function(*arguments)
+        except WtsnetError:
+            raise
+        except Exception as error:
+            place = place_of(error)
+            if not place:  # it is wtsnet's own, and a defect
+                raise
+            raise ModelError(f"{self.name}: {place}: {type(error).__name__}: {error}{_meant(error)}") from error
         if hasattr(made, "_asdict"):
             made = made._asdict()
         if isinstance(made, tuple | list):
@@ -326,9 +333,7 @@ def _run(path: Path, source: bytes) -> _File:
     except WtsnetError:
         raise
     except Exception as error:
-        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-        at = f"{path}, line {lines[-1]}" if lines else str(path)
-        raise ModelError(f"{at}: {type(error).__name__}: {error}{_meant(error)}") from error
+        raise ModelError(f"{place_of(error) or path}: {type(error).__name__}: {error}{_meant(error)}") from error
     finally:
         _MODELS.clear()
         _MODELS.update(others)

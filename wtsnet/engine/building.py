@@ -17,7 +17,7 @@ from wtsnet.definition import decoders_of, define, find, is_onnx, split, weights
 from wtsnet.engine.cache import cached, fill, key
 from wtsnet.engine.engine import Engine
 from wtsnet.errors import EngineError, ManifestError, nearest, warn
-from wtsnet.manifest import VERSION, PlanManifest, PlanRef, WtsRef
+from wtsnet.manifest import VERSION, PlanManifest, PlanRef, WtsRef, sha256
 from wtsnet.trt import driver
 
 if TYPE_CHECKING:
@@ -203,6 +203,7 @@ def _manifest(
     return PlanManifest(
         wtsnet=VERSION,
         model=model,
+        source=_source_of(model),
         options={name: _plain(value) for name, value in options.items()},
         weights=_reference(net.weights),
         architecture=dict(net.weights.facts),
@@ -213,12 +214,19 @@ def _manifest(
         workspace=how["workspace"],
         level=how["level"],
         inputs=net.inputs(),
+        axes=net.axes,
         outputs=net.outputs(),
         plan={"file": None, "sha256": hashlib.sha256(plan).hexdigest(), "bytes": len(plan)},
         preprocess=net.facts["preprocess"],
         decode=_decode(net),
         names=net.facts["names"],
     )
+
+
+def _source_of(model: str) -> str | None:
+    """The sha256 of the file of a model of one's own."""
+    source, _ = split(model)
+    return None if source is None else sha256(source)
 
 
 def _reference(weights: Weights) -> WtsRef:

@@ -13,7 +13,7 @@ from wtsnet.decode import TASKS, decoders
 from wtsnet.definition import OnnxFile, decoders_of, define, finished, is_onnx, merged, split
 from wtsnet.engine.foreign import described
 from wtsnet.engine.planfile import PlanFile, without_header
-from wtsnet.errors import EngineError, ManifestError
+from wtsnet.errors import EngineError, ManifestError, warn
 from wtsnet.manifest import PlanManifest, WtsRef, manifest_path, sha256, whole
 from wtsnet.network import Weights
 from wtsnet.runtime import make_runner
@@ -113,7 +113,8 @@ class Engine:
         engine was loaded.
 
         Raises:
-            EngineError: the weights or the model's file are gone or have changed; the plan is not one of wtsnet's.
+            EngineError: the weights or the model's file are gone, the weights have changed, or the model has now other
+                inputs or outputs (of another change of its file a warning tells); the plan is not one of wtsnet's.
         """
         if self._network is None:
             manifest = self.manifest
@@ -127,6 +128,12 @@ class Engine:
             if (net.inputs(), net.outputs()) != (manifest.inputs, manifest.outputs):
                 raise EngineError(
                     f"{self.path}: {model} has changed since the plan was built: it now has other inputs or outputs"
+                )
+            source, _ = split(model)
+            if source is not None and manifest.source not in (None, sha256(source)):
+                warn(
+                    f"{self.path}: {source} has changed since the plan was built; torch executes what it says now "
+                    f"(wtsnet rebuild {self.path})"
                 )
             self._network = net
         return self._network
@@ -175,17 +182,17 @@ class Engine:
         wtsnet reads itself, and where there is no such function.
 
         Raises:
+            EngineError: the model's file, which has the function, is gone.
             ModelError: the model's file can't be run.
         """
         task = self.manifest.decode.get("task", "none")
         if task == "none" or task in TASKS:
             return None
-        return self._decoders().get(task)
-
-    def _decoders(self) -> Mapping[str, Function]:
+        if task not in decoders() or split(self.manifest.model)[0] is None:
+            return decoders_of(self.model()).get(task) if self.manifest.model else decoders().get(task)
         model = _renamed(self.manifest.model, lambda name: str(self._file(name)))
         source, _ = split(model)
-        return decoders_of(model) if source is not None and source.is_file() else decoders()
+        return (decoders_of(model) if source is not None and source.is_file() else decoders()).get(task)
 
     def _file(self, name: str) -> Path:
         """Where a file that the manifest names is: there, or beside the plan where it lies there only."""

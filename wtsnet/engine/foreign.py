@@ -38,6 +38,7 @@ def described(data: bytes, name: str) -> PlanManifest:
     return PlanManifest(
         wtsnet=VERSION,
         model="",
+        source=None,
         options={"values": told.values} if told.values else {},
         weights={"file": None, "sha256": ""},
         architecture={},
@@ -48,6 +49,7 @@ def described(data: bytes, name: str) -> PlanManifest:
         workspace=None,
         level=None,
         inputs=told.inputs,
+        axes={},
         outputs=told.outputs,
         plan={"file": name, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)},
         preprocess=known.preprocess,

@@ -35,7 +35,8 @@ def rebuild(
 
     Raises:
         ManifestError: there is no manifest, or it is malformed.
-        EngineError: the manifest names no model, or the model's file or the weights are gone or have changed.
+        EngineError: the manifest names no model, the model's file or the weights are gone, or the weights have changed.
+            Of the model's file what it says now is built.
         WtsnetError: as `wtsnet.build`.
     """
     manifest = PlanManifest.read(manifest_path(plan))

@@ -19,7 +19,7 @@ from wtsnet.manifest.files import whole
 
 # The newest format of each kind, and what a plan's manifest did not have before it.
 _FORMATS = {"weights": 1, "plan": 2}
-_SINCE_2 = {"workspace": None, "level": None}
+_SINCE_2: dict[str, Any] = {"source": None, "workspace": None, "level": None, "axes": {}}
 M = TypeVar("M", bound="_Manifest")
 
 
@@ -158,6 +158,7 @@ class PlanManifest(_Manifest):
     Attributes:
         wtsnet: the version of wtsnet that wrote it.
         model: the name it was defined by, as in `yolov5s`; the path of an ONNX file.
+        source: the sha256 of the file of a model of one's own; None for any other.
         options: what it was defined with, by the names of the command line (`batch`, `imgsz`, `precision` …).
         weights: the .wts that it was built from.
         architecture: the facts of the checkpoint that its definition took.
@@ -168,6 +169,8 @@ class PlanManifest(_Manifest):
         workspace: the most scratch memory a layer may take, in MiB; None for TensorRT's default.
         level: the builder's optimization level; None for TensorRT's default.
         inputs: the network's inputs.
+        axes: the names of the axes of inputs that have some, by the input's name; empty for an axis without a name.
+            Axes of one name have one size.
         outputs: the network's outputs.
         plan: the file that this goes with.
         preprocess: how a picture becomes the input.
@@ -178,6 +181,7 @@ class PlanManifest(_Manifest):
     kind: ClassVar[str] = "plan"
     wtsnet: str
     model: str
+    source: str | None
     options: dict[str, Any]
     weights: WtsRef
     architecture: dict[str, Any]
@@ -188,6 +192,7 @@ class PlanManifest(_Manifest):
     workspace: int | None
     level: int | None
     inputs: list[Input]
+    axes: dict[str, list[str]]
     outputs: list[Output]
     plan: PlanRef
     preprocess: dict[str, Any]

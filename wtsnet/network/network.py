@@ -54,6 +54,7 @@ class Network:
             the name of the first, errors that of the second.
         facts: what a runner or decoder must know and a network can't say (task, names, strides …).
         profile: for each input its (min, opt, max) shapes.
+        axes: the names of the axes of inputs that have some, by the input's name; empty for an axis without a name.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Network:
         self.where = ""
         self.label = self.called = ""
         self.facts: dict[str, Any] = {}
+        self.axes: dict[str, list[str]] = {}
         self.profile: dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = {}
         self._names: dict[str, int] = {}
         self._sizes: dict[tuple[int, int], tuple[Any, Any]] = {}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from wtsnet.decode import rows_of
+from wtsnet.definition import axes_of, check_fit
 from wtsnet.errors import ImageError, ManifestError
 from wtsnet.manifest import one_of, whole_number
 from wtsnet.pictures import Preprocess, swapped
@@ -154,7 +155,7 @@ class Predictor(Running):
         picture = item.picture(3 if channels == 1 else channels, self._order)
         if self._preprocess.size is None:
             low, high = (
-                [spec[i] for i in _axes(self._preprocess)[1:]] for spec in (self._input["min"], self._input["max"])
+                [spec[i] for i in axes_of(self._preprocess)[1:]] for spec in (self._input["min"], self._input["max"])
             )
             sides = picture.shape[:2]
             if not all(a <= side <= b for a, side, b in zip(low, sides, high, strict=True)):
@@ -182,7 +183,8 @@ class Predictor(Running):
     def _turned(self, one: Read) -> Picture:
         """The picture in the order that `Preprocess` takes. An array of more channels than there are colours is in the
         network's own order, whatever that is."""
-        if one.picture.shape[2] > 3 and one.item.is_array and self._order == "rgb" and self._preprocess.order == "BGR":
+        turned = (self._order == "bgr") != (self._preprocess.order == "BGR")
+        if one.picture.shape[2] > 3 and one.item.is_array and turned:
             return swapped(one.picture)
         return one.picture
 
@@ -212,31 +214,7 @@ def _preprocess_of(engine: Engine) -> Preprocess:
         )
     try:
         made = Preprocess.from_dict(manifest.preprocess)
-        _check_fit(made, manifest.inputs[0])
+        check_fit(made, manifest.inputs[0])
     except ManifestError as error:
         raise ManifestError(f"{name}: {error}") from None
     return made
-
-
-def _check_fit(made: Preprocess, takes: Input) -> None:
-    """Refuse what would make of a picture other axes or sizes than the input has, and name the key."""
-    low, high = takes["min"], takes["max"]
-    text = f"{takes['name']} {takes['dtype']} {takes['shape']}"
-    if len(low) != 4:
-        raise ManifestError(f"preprocess: kind: found {made.kind!r}, but no picture fits the input ({text})")
-    if takes["dtype"] == "uint8" and made.dtype != "uint8":
-        raise ManifestError(f"preprocess: dtype: found {made.dtype!r}, expected 'uint8' for the input ({text})")
-    channel, *sides = _axes(made)
-    if not low[channel] <= made.channels <= high[channel]:
-        key = "channels" if made.kind != "gray" else "kind"
-        raise ManifestError(
-            f"preprocess: {key}: found {made.channels} channel{'s' * (made.channels != 1)} in the layout "
-            f"{'NHWC' if made.channels_last else 'NCHW'}, expected those of the input ({text})"
-        )
-    if made.size is not None and not all(low[i] <= side <= high[i] for i, side in zip(sides, made.size, strict=True)):
-        raise ManifestError(f"preprocess: size: found {list(made.size)}, expected what the input takes ({text})")
-
-
-def _axes(made: Preprocess) -> tuple[int, int, int]:
-    """Which axes of the input are channels, height and width."""
-    return (3, 1, 2) if made.channels_last else (1, 2, 3)

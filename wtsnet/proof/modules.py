@@ -10,8 +10,6 @@ from __future__ import annotations
 import math
 import os
 import sys
-import sysconfig
-import traceback
 from contextlib import contextmanager
 from inspect import Parameter, isfunction, signature
 from pathlib import Path
@@ -21,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wtsnet.checkpoint import load_checkpoint
-from wtsnet.errors import CheckpointError, VerifyError, WeightError, WtsnetError, nearest
+from wtsnet.errors import CheckpointError, VerifyError, WeightError, WtsnetError, nearest, place_of
 from wtsnet.wts import read_wts
 
 if TYPE_CHECKING:
@@ -91,20 +89,7 @@ def blaming(source: Source) -> Iterator[None]:
     except (Exception, SystemExit) as error:
         text = error.msg if isinstance(error, SyntaxError) else str(error)
         told = f"{type(error).__name__}: {' '.join(text.split())}"
-        raise VerifyError(f"{_place(error) or os.fspath(source)}: {told}") from error
-
-
-def _place(error: BaseException) -> str:
-    """The last line that is neither Python's own nor of an installed package."""
-    if isinstance(error, SyntaxError) and error.filename:
-        return f"{error.filename}, line {error.lineno}"
-    paths = sysconfig.get_paths()
-    others = [Path(paths[one]).resolve() for one in ("stdlib", "purelib", "platlib")] + [Path(__file__).parents[1]]
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        file = Path(frame.filename).resolve()
-        if not frame.filename.startswith("<") and not any(map(file.is_relative_to, others)):
-            return f"{frame.filename}, line {frame.lineno}"
-    return ""
+        raise VerifyError(f"{place_of(error) or os.fspath(source)}: {told}") from error
 
 
 def _unpickled(name: str, key: str | None) -> torch.nn.Module:

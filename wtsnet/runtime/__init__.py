@@ -7,8 +7,8 @@ pycuda, and only a runner that needs it imports `cuda.py`.
 from wtsnet.runtime.asking import ask
 from wtsnet.runtime.choosing import Runner, make_runner
 from wtsnet.runtime.fitting import RTX_CAPABILITIES
-from wtsnet.runtime.inputs import Inputs
+from wtsnet.runtime.inputs import Inputs, ties
 from wtsnet.runtime.reference import reference_runner
 from wtsnet.runtime.stats import Stage, Stats
 
-__all__ = ["RTX_CAPABILITIES", "Inputs", "Runner", "Stage", "Stats", "ask", "make_runner", "reference_runner"]
+__all__ = ["RTX_CAPABILITIES", "Inputs", "Runner", "Stage", "Stats", "ask", "make_runner", "reference_runner", "ties"]

@@ -41,11 +41,11 @@ class BaseRunner(ABC):
         self._closed = False
 
     @abstractmethod
-    def run(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    def run(self, inputs: Mapping[str, Any], outputs: str | None = None) -> dict[str, Any]:
         """The outputs by name."""
 
     @abstractmethod
-    def stream(self, frames: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    def stream(self, frames: Iterable[Mapping[str, Any]], outputs: str | None = None) -> Iterator[dict[str, Any]]:
         """The outputs of each frame, in order."""
 
     @abstractmethod

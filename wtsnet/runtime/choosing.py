@@ -43,13 +43,13 @@ class Runner(Protocol):
             RunnerError: an input is missing, unknown, or of a shape or dtype that the engine does not take.
         """
 
-    def run(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """The same for a mapping of inputs."""
+    def run(self, inputs: Mapping[str, Any], outputs: str | None = None) -> dict[str, Any]:
+        """The same for a mapping of inputs. `outputs`: "numpy"; on a GPU "device", where they then stay."""
 
     def submit(self, **inputs: Any) -> Future[dict[str, Any]]:
         """The same on another thread. The inputs must stay as they are until the future has its outputs."""
 
-    def stream(self, frames: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    def stream(self, frames: Iterable[Mapping[str, Any]], outputs: str | None = None) -> Iterator[dict[str, Any]]:
         """The outputs of each frame, in order; several frames are on their way at once."""
 
     def empty(self, name: str, shape: Sequence[int]) -> NDArray[Any]:

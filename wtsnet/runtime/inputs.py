@@ -12,7 +12,7 @@ from wtsnet.runtime.batch import piece_sizes
 from wtsnet.trt import numpy_dtype
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -53,22 +53,40 @@ class Spec:
         return f"{self.name} {self.dtype} {self.sizes}"
 
 
+def ties(axes: Mapping[str, Sequence[str]]) -> dict[str, list[tuple[str, int]]]:
+    """The inputs and their axes that have one size: by the name that they share."""
+    places: dict[str, list[tuple[str, int]]] = {}
+    for name, labels in axes.items():
+        for i, label in enumerate(labels):
+            if label:
+                places.setdefault(label, []).append((name, i))
+    return {label: own for label, own in places.items() if len(own) > 1}
+
+
 class Inputs:
     """The inputs of an engine.
 
     Args:
         inputs: as in its manifest.
         outputs: the shapes of its outputs, -1 for a size that its inputs decide.
+        axes: as in its manifest: the names of axes, those of one name having one size.
 
     Attributes:
         specs: the inputs by name.
     """
 
-    def __init__(self, inputs: Iterable[Input], outputs: Mapping[str, Shape]) -> None:
+    def __init__(
+        self,
+        inputs: Iterable[Input],
+        outputs: Mapping[str, Shape],
+        axes: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
         self.specs = {
             i["name"]: Spec(i["name"], numpy_dtype(i["dtype"]), tuple(i["min"]), tuple(i["max"])) for i in inputs
         }
         self._outputs = outputs
+        self._axes = axes or {}
+        self._tied = ties(self._axes)
 
     def checked(self, given: Mapping[str, Any], taken: Callable[[Any], Any] | None = None) -> dict[str, Any]:
         """The given inputs as C-contiguous arrays of the engine's dtypes and within its profile, but for the length
@@ -98,13 +116,20 @@ class Inputs:
             if not ready:
                 value = _cast(spec, value) if found is None else _exact(spec, value)
             arrays[name] = value
+        for label, places in self._tied.items():
+            (first, axis), *others = places
+            for name, i in others:
+                if (found := arrays[name].shape[i]) != (expected := arrays[first].shape[axis]):
+                    raise RunnerError(
+                        f"input {name!r}: found {label} = {found}, but {first!r} has {label} = {expected}"
+                    )
         return arrays
 
     def pieces(self, arrays: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], list[int]]:
         """Checked inputs as what the engine takes at once, and the batch of each piece (one piece has none).
 
         They are cut along the first axis of all inputs that are too long, and of those that the engine takes in any
-        number and that are as many.
+        number and that are as many, unless that axis has another name. Other inputs are for all pieces.
 
         Raises:
             RunnerError: no cut fits, or an output has no batch axis along which pieces could be joined.
@@ -114,10 +139,8 @@ class Inputs:
         if not long:
             return [arrays], []
         batch = arrays[long[0]].shape[0]
-        for name, array in arrays.items():
-            spec = specs[name]
-            if name not in long and array.shape[:1] == (batch,) and spec.low[0] < spec.high[0]:
-                long.append(name)
+        others = [name for name in arrays if name not in long]
+        long += [name for name in others if self._goes_along(long[0], batch, name, arrays[name])]
         low, high = max(specs[name].low[0] for name in long), min(specs[name].high[0] for name in long)
         sizes = piece_sizes(batch, low, high)
         if any(arrays[name].shape[0] != batch for name in long) or not sizes:
@@ -132,6 +155,20 @@ class Inputs:
             for start, size in zip(starts, sizes, strict=True)
         ]
         return pieces, sizes
+
+    def _goes_along(self, long: str, batch: int, name: str, array: Any) -> bool:
+        """Whether an input is cut where the `long` one is."""
+        label, *_ = self._axes.get(long, [""])
+        own, *others = self._axes.get(name, [""])
+        if label and label in others:
+            high = self.specs[long].high[0]
+            raise RunnerError(
+                f"input {long!r}: found {label} = {batch}, expected at most {high}: "
+                f"{label} is no first axis of {name!r}, so the inputs can't be cut"
+            )
+        spec = self.specs[name]
+        ranged = array.shape[:1] == (batch,) and spec.low[0] < spec.high[0]
+        return ranged and not (label and own and own != label)
 
     def _check_outputs(self, batch: int, low: int, high: int) -> None:
         for name, shape in self._outputs.items():

@@ -12,6 +12,7 @@ from wtsnet.errors import RunnerError
 from wtsnet.runtime.base import BaseRunner
 from wtsnet.runtime.batch import joined
 from wtsnet.runtime.inputs import Inputs
+from wtsnet.runtime.options import on_device
 from wtsnet.runtime.stats import Stats, Tally, stats_of
 
 if TYPE_CHECKING:
@@ -71,16 +72,22 @@ class PlanReferenceRunner(BaseRunner):
         self.device = self._runner.device.type
         super().__init__(f"reference on {self.device}: {reason}", 1)
         outputs = {spec.name: tuple(spec.shape) for spec in self._runner.outputs.values()}
-        self._inputs = Inputs(manifest.inputs, outputs)
+        self._inputs = Inputs(manifest.inputs, outputs, manifest.axes)
         self._turn = Lock()
         self._tally = Tally()
 
-    def run(self, inputs: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    def run(self, inputs: Mapping[str, Any], outputs: str | None = None) -> dict[str, NDArray[Any]]:
         """The outputs by name. A batch that is larger than the engine takes is cut into pieces.
 
+        Args:
+            inputs: arrays by name.
+            outputs: "numpy", or None.
+
         Raises:
-            RunnerError: inputs that do not fit; a layer that fails.
+            RunnerError: inputs that do not fit, outputs that are to stay on a device; a layer that fails.
         """
+        if outputs is not None and on_device(outputs):
+            raise RunnerError(f"outputs: found 'device', expected 'numpy': it is the runner {self.reason}")
         arrays = self._inputs.checked(inputs)
         pieces, sizes = self._inputs.pieces(arrays)
         results = [self._one(piece) for piece in pieces]
@@ -95,9 +102,11 @@ class PlanReferenceRunner(BaseRunner):
             self._tally.add((0, 0, 0, size), (0.0, 0.0, seconds, 0.0, seconds))
         return outputs
 
-    def stream(self, frames: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, NDArray[Any]]]:
-        """The outputs of each frame, in order, one after the other."""
-        return map(self.run, frames)
+    def stream(
+        self, frames: Iterable[Mapping[str, Any]], outputs: str | None = None
+    ) -> Iterator[dict[str, NDArray[Any]]]:
+        """The outputs of each frame, in order, one after the other; `outputs` as of `run`."""
+        return (self.run(frame, outputs) for frame in frames)
 
     def stats(self) -> Stats:
         """What was done so far; copies to a device are counted as computing."""

@@ -45,6 +45,7 @@ class TensorRTRunner(BaseRunner):
         graph: whether to replay the engine's work from a CUDA graph, which is captured anew for new shapes.
         outputs: "numpy", or "device" for arrays that stay there (`DeviceArray`).
         owner: what the engine came from, and must outlive it.
+        axes: the names of axes, as in a plan's manifest.
 
     Raises:
         EngineError: an engine with other inputs than `inputs`, with a tensor of a 4-bit dtype, or that does not fit
@@ -65,6 +66,7 @@ class TensorRTRunner(BaseRunner):
         graph: bool = False,
         outputs: str = "numpy",
         owner: Any = None,
+        axes: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         check_contexts(contexts)
         super().__init__(f"tensorrt: {reason}", contexts)
@@ -74,7 +76,7 @@ class TensorRTRunner(BaseRunner):
             taken_in, given_out = ports_of(engine, inputs)
         if graph and (host := [port.name for port in taken_in if port.host]):
             raise EngineError(f"graph=True: input {host[0]!r} decides shapes, and is read on the host; run without")
-        self._inputs = Inputs(inputs.values(), {port.name: port.shape for port in given_out})
+        self._inputs = Inputs(inputs.values(), {port.name: port.shape for port in given_out}, axes)
         self._memory = Memory(DevicePool(self._device), HostPool(self._device))
         self._arrivals = Arrivals(self._device)
         self._slots = Slots(
@@ -97,7 +99,7 @@ class TensorRTRunner(BaseRunner):
         """
         runtime, engine = opened(plan, device)
         specs = {spec["name"]: spec for spec in manifest.inputs}
-        return cls(engine, specs, reason, device=device, owner=runtime, **options)
+        return cls(engine, specs, reason, device=device, owner=runtime, axes=manifest.axes, **options)
 
     def run(self, inputs: Mapping[str, Any], outputs: str | None = None) -> dict[str, Any]:
         """The outputs by name. A batch that is larger than the engine takes is cut into pieces.
