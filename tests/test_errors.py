@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,7 +29,11 @@ def drawn() -> dict[str, str]:
 
 
 def test_the_drawing_is_the_tree() -> None:
-    classes = {name: value for name, value in vars(errors).items() if isinstance(value, type)}
+    classes = {
+        name: value
+        for name, value in vars(errors).items()
+        if isinstance(value, type) and value.__module__ == errors.__name__
+    }
     assert classes.pop("WtsnetWarning").__bases__ == (UserWarning,)
     assert drawn() == {name: value.__bases__[0].__name__ for name, value in classes.items()}
     assert all(value.__doc__ for value in classes.values())
@@ -42,6 +50,23 @@ def test_a_warning_is_about_the_users_line() -> None:
     with pytest.warns(wtsnet.WtsnetWarning, match="^without the moon$") as caught:
         room["inner"]()
     assert [warning.filename for warning in caught] == [__file__]
+
+
+def test_a_warning_is_said_once_where_nobody_says_otherwise() -> None:
+    code = "from wtsnet.errors import warn\nfor _ in range(3):\n    warn('moon')\nwarn('moon')\nwarn('sun')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert [done.stderr.count(word) for word in ("moon", "sun")] == [1, 1]
+
+
+def test_the_place_of_an_error_is_in_nobodys_package() -> None:
+    with pytest.raises(ZeroDivisionError) as caught:
+        json.loads("1.5", parse_float=lambda text: 1 / 0)
+    line = (place := errors.place_of(caught.value)).rpartition(" ")[2]
+    assert place.startswith(f"{__file__}, line ")
+    assert "parse_float" in Path(__file__).read_text(encoding="utf-8").splitlines()[int(line) - 1]
+    with pytest.raises(SyntaxError) as wrong:
+        compile("def f(:", "some.py", "exec")
+    assert errors.place_of(wrong.value) == "some.py, line 1"
 
 
 @pytest.mark.parametrize(

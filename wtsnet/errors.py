@@ -104,8 +104,20 @@ class WtsnetWarning(UserWarning):
     """Something was done otherwise than it was asked for, or without a part of it; the message says what and why."""
 
 
+_SAID: set[str] = set()
+
+
 def warn(text: str) -> None:
-    """Warn at the line, outside of wtsnet, that led here; Python shows it once for each such line."""
+    """Warn at the line, outside of wtsnet, that led here. What nobody's filter is about is shown once a process."""
+    actions = [
+        action
+        for action, message, kind, module, _ in warnings.filters
+        if issubclass(WtsnetWarning, kind) and not message and not module
+    ]
+    if not actions or actions[0] in ("default", "once", "module"):
+        if text in _SAID:
+            return
+        _SAID.add(text)
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "wtsnet":
         frame, level = frame.f_back, level + 1

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import wtsnet
@@ -147,6 +149,45 @@ def test_ways_that_are_none(fails: Callable[..., str], here: Path, words: str, m
     before = sorted(here.iterdir())
     assert fails("build", "mine.py", "-w", "tiny.wts", *words.split()).startswith(message.format(here=here))
     assert sorted(here.iterdir()) == before
+
+
+def test_names_of_classes(cli: Callable[..., Any], here: Path) -> None:
+    (here / "names.txt").write_text("cat\n\ndog \n")
+    for names, wanted in (("names.txt", ["cat", "dog"]), ("a, b,c", ["a", "b", "c"])):
+        assert cli("build", "lenet", "-w", "lenet.wts", "--names", names).status == 0
+        assert wtsnet.load("lenet.plan").manifest.names == wanted
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "build lenet -w lenet.wts -o lenet.wts",
+        "build mine.py -w tiny.wts -o mine.py",
+        "build mine.py -w tiny.wts -o ./link.py",
+        "rebuild lenet.plan -w lenet.wts -o lenet.wts",
+        "record twin.py:Twin -w twin.pth --shape 1,2 -o twin.py",
+        "record twin.py:Twin -w twin.pth --shape 1,2 -o twin.pth",
+        "record twin.py:Twin -w twin.pth --inputs in.npz -o in.npz",
+    ],
+)
+def test_what_is_read_is_not_written_over(
+    cli: Callable[..., Any], fails: Callable[..., str], here: Path, words: str
+) -> None:
+    tiny_file(here)
+    (here / "link.py").symlink_to("mine.py")
+    wtsnet.write_wts("tiny.wts", tiny())
+    cli("build", "lenet", "-w", "lenet.wts")
+    (here / "twin.py").write_text(
+        "import torch\nclass Twin(torch.nn.Linear):\n    def __init__(self): super().__init__(2, 2)\n"
+    )
+    torch.save(torch.nn.Linear(2, 2).state_dict(), "twin.pth")
+    np.savez("in.npz", input=np.zeros((1, 2), np.float32))
+    before = {path: path.read_bytes() for path in here.iterdir() if path.is_file()}
+    out = words.split()[-1]
+    assert fails(*words.split()) == (
+        f"{Path(out)}: would be overwritten, and this command reads it; choose another name with --out"
+    )
+    assert {path: path.read_bytes() for path in here.iterdir() if path.is_file()} == before
 
 
 def test_rebuild(cli: Callable[..., Any], here: Path) -> None:

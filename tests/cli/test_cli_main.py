@@ -46,6 +46,24 @@ def test_completion() -> None:
     assert done.stdout.split() == ["rebuild"]
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8:strict", "latin-1"])
+def test_what_the_terminal_can_not_say_is_escaped(tmp_path: Path, encoding: str) -> None:
+    name = "ünö→.wts" if encoding != "utf-8:strict" else "bad\udcff.wts"
+    (tmp_path / name).write_text("1\na 1 3f800000\n")
+    env = os.environ | {"PYTHONIOENCODING": encoding}
+    done = subprocess.run([*START, "inspect", str(tmp_path / name)], env=env, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"1 entries" in done.stdout
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_closed_streams(closed: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {closed}', "sh", *START, "--version"], capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_a_warning_is_a_note_that_is_said_once(cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     def warned() -> None:
         """Example: wtsnet warned"""

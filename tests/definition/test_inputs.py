@@ -113,6 +113,43 @@ def test_it_computes(precision: str) -> None:
     assert (net.facts["task"], net.facts["preprocess"]) == ("none", {})
 
 
+def test_inputs_go_by_name_where_the_parameters_have_their_names() -> None:
+    inputs = {"x": Input((1, 2)), "y": Input((1, 2))}
+    given = {"x": np.full((1, 2), 5, np.float32), "y": np.full((1, 2), 3, np.float32)}
+    functions: list[Any] = [
+        lambda s, x, y: x - y,
+        lambda s, y, x: x - y,
+        lambda s, a, b: a - b,
+        lambda s, *both: both[0] - both[1],
+    ]
+    for function in functions:
+        net = wtsnet.define(registered(function, inputs), {})
+        assert ReferenceRunner(net).run(given)["output"].tolist() == [[2, 2]]
+
+
+def test_what_a_models_function_raises_has_its_place() -> None:
+    def wrong(s: Scope, x: Tensor) -> Any:
+        return s.nope(x)  # type: ignore[attr-defined]  # wrong on purpose
+
+    with pytest.raises(
+        ModelError, match=rf"^mine: {__file__}, line \d+: AttributeError: 'Scope' object has no attribute"
+    ):
+        wtsnet.define(registered(wrong, {"x": Input((1,))}), {})
+
+
+def test_names_of_classes() -> None:
+    wtsnet.model("bare", image=Image(size=4))(lambda s, x: x.mean((2, 3)))
+    names: list[Any] = ["cat", "dog", 3]
+    assert wtsnet.define("bare", {}, class_names=names).facts["names"] == ["cat", "dog", "3"]
+
+
+def test_options_that_belong_to_the_preprocessing() -> None:
+    with pytest.raises(
+        ModelError, match=r"unknown option 'order'; preprocess=\{'order': …\} sets how a picture becomes"
+    ):
+        wtsnet.define("lenet", lenet(), order="rgb")
+
+
 class Two(NamedTuple):
     scores: Tensor
     boxes: Tensor
@@ -202,6 +239,12 @@ def test_the_shape_of_a_picture() -> None:
     [
         (None, {"kind": "crop", "resize": 10, "size": [8, 8]}),
         ("stretch", {"kind": "stretch", "size": [8, 8]}),
+        ("stretch,antialias=false", {"kind": "stretch", "antialias": False, "size": [8, 8]}),
+        (
+            "stretch, mean=[0.5, 0.5, 0.25],order=BGR",
+            {"kind": "stretch", "mean": [0.5, 0.5, 0.25], "order": "BGR", "size": [8, 8]},
+        ),
+        ("fill=3,kind=letterbox", {"kind": "letterbox", "fill": 3, "size": [8, 8]}),
         ("crop", {"kind": "crop", "resize": 10, "size": [8, 8]}),
         ("keep", {"kind": "keep"}),
         (
@@ -221,6 +264,15 @@ def test_another_way_from_a_picture_to_the_input(tmp_path: Any, given: Any, made
     ("given", "message"),
     [
         ("strech", r"mine.py:tiny: preprocess: kind is 'strech', expected .*; did you mean 'stretch'"),
+        ("stretch,antialias=[", r"^preprocess: found 'stretch,antialias=\[', expected KIND,KEY=VALUE, as in"),
+        ({"size": 9}, r"mine.py:tiny: preprocess: size: found 9, expected none: it is that of the input"),
+        ("stretch,channels=1", r"mine.py:tiny: preprocess: channels: found 1, expected none: it is that of the input"),
+        ("stretch,dtype=uint8", r"mine.py:tiny: preprocess: dtype: found 'uint8', expected none"),
+        (
+            "stretch,layout=NHWC",
+            r"mine.py:tiny: preprocess: layout: found 'NHWC', but the input is images \[1, 3, 8, 8\]",
+        ),
+        ("gray", r"mine.py:tiny: preprocess: kind: found 1 channel in the layout NCHW, expected those of the input"),
         ({"fil": 3}, r"mine.py:tiny: preprocess: unknown key 'fil' for kind 'crop'"),
         ({"kind": "stretch", "mean": [0.5]}, r"mine.py:tiny: preprocess: mean is \[0.5\], expected 3 finite numbers"),
     ],

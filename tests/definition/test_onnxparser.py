@@ -131,6 +131,15 @@ def test_a_way_from_a_picture_to_the_input(tmp_path: Path) -> None:
     last = relu(tmp_path / "last.onnx", (1, 8, 6, 1))
     net = wtsnet.define(str(last), preprocess="letterbox")
     assert net.facts["preprocess"] == {"kind": "letterbox", "layout": "NHWC", "size": [8, 6], "channels": 1}
+    pixels = write(
+        tmp_path / "pixels.onnx", [helper.make_node("Cast", ["x"], ["y"], to=1)], {"x": (1, 3, 8, 40)}, dtype="UINT8"
+    )
+    with pytest.raises(
+        ModelError, match=r"preprocess: found the input x uint8 \[1, 3, 8, 40\], expected pixels \(N, h"
+    ):
+        wtsnet.define(str(pixels), preprocess="stretch")
+    with pytest.raises(ModelError, match=r"preprocess: layout: found 'NHWC', but the input is x \[1, 3, 8, 6\]"):
+        wtsnet.define(str(path), preprocess="stretch,layout=NHWC")
     flat = relu(tmp_path / "flat.onnx", (1, 9))
     with pytest.raises(
         ModelError, match=rf"^{flat}: preprocess: found 'crop', but no picture fits the inputs \(x 1×9\)"

@@ -406,7 +406,7 @@ def test_operators_of_bools() -> None:
 
 
 EQUAL = "expected equal dtypes: TensorRT casts nothing by itself, x.to(dtype) does"
-BOOLS = "{}: found bool, expected numbers: TensorRT has no arithmetic of bools, x.int() makes numbers"
+BOOLS = "{}: found bool, expected numbers: TensorRT has no arithmetic of bools, .to(dtype) makes numbers"
 
 
 @pytest.mark.parametrize(

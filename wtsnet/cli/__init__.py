@@ -81,6 +81,7 @@ def _options(
 
 def run_app(app: typer.Typer) -> None:
     """Run a command line; its errors are one line, and it ends the process with its exit status."""
+    _open_streams()
     try:
         with _notes():
             status = app(standalone_mode=False)
@@ -104,6 +105,16 @@ def run_app(app: typer.Typer) -> None:
             sys.exit(2)
         _fail(error.format_message())
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _open_streams() -> None:
+    """Have somewhere to print to, even what the terminal's encoding can't say or a shell has closed."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  # until the process ends
+        stream = getattr(sys, name)
+        if getattr(stream, "errors", "") == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from wtsnet.cli.options import (
     ImageSize,
     Input,
     Mean,
+    Names,
     Order,
     Precision,
     Preprocess,
@@ -23,6 +24,7 @@ from wtsnet.cli.options import (
     Shape,
     Std,
     Task,
+    check_target,
     late_progress,
     model_options,
     preprocess_option,
@@ -62,6 +64,7 @@ def build(
     std: Std = None,
     order: Order = None,
     task: Task = None,
+    names: Names = None,
     head: Head = None,
     fold_bn: FoldBn = None,
     target: Annotated[
@@ -85,6 +88,7 @@ def build(
     plan = out or Path(f"{_name(model)}.plan")
     if not plan.absolute().parent.is_dir():
         raise EngineError(f"{plan}: can't be written (there is no folder {plan.parent})")
+    check_target(plan, weights, model if is_onnx(model) else split(model)[0])
     began = perf_counter()
     with late_progress() as progress, tensorrt.log.listening() as lines:
         engine = build_engine(
@@ -107,6 +111,7 @@ def build(
                 input,
                 preprocess_option(preprocess, mean, std, order),
                 task,
+                names,
             ),
         )
     engine.save(plan)

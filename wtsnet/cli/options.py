@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from inspect import signature
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -74,6 +75,10 @@ Order = Annotated[str | None, typer.Option(metavar="rgb|bgr", help="The order of
 Task = Annotated[
     str | None, typer.Option(help="What the outputs are for, as in classify.", show_default="what the model says")
 ]
+Names = Annotated[
+    str | None,
+    typer.Option(metavar="FILE|A,B,…", help="The names of the classes: one a line of a file, or themselves."),
+]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Another option of the model, as in k=300.")
 ]
@@ -99,6 +104,7 @@ def model_options(
     input: str | None = None,
     preprocess: Mapping[str, Any] | None = None,
     task: str | None = None,
+    names: str | None = None,
 ) -> dict[str, Any]:
     """The options of `wtsnet.define` that are given, from their spelling on the command line; `preprocess` of
     `preprocess_option`."""
@@ -109,6 +115,7 @@ def model_options(
         "input": input,
         "preprocess": preprocess,
         "task": task,
+        "class_names": None if names is None else _names(names),
     }
     options: dict[str, Any] = {name: value for name, value in known.items() if value is not None}
     if shape:
@@ -143,6 +150,19 @@ def preprocess_option(
     if order is not None:
         made["order"] = order.upper()
     return made or None
+
+
+def _names(text: str) -> list[str]:
+    """The names of classes, of a file or as they are given."""
+    file = Path(text)
+    try:
+        lines = file.read_text("utf-8").splitlines() if file.is_file() else text.split(",")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"--names: {text}: can't be read ({error})") from None
+    names = [line.strip() for line in lines if line.strip()]
+    if not names:
+        raise ModelError(f"--names: found {text!r}, expected names")
+    return names
 
 
 def _numbers(name: str, text: str) -> list[float]:
@@ -203,6 +223,17 @@ def late_progress() -> Iterator[Callable[[str, int, int], None]]:
     finally:
         if bar.live.is_started:
             bar.stop()
+
+
+def check_target(out: Path, *read: str | Path | None) -> None:
+    """Refuse to write over what the command reads.
+
+    Raises:
+        ModelError: `out` is one of the files `read`.
+    """
+    for one in read:
+        if one is not None and out.exists() and Path(one).exists() and out.samefile(one):
+            raise ModelError(f"{out}: would be overwritten, and this command reads it; choose another name with --out")
 
 
 def print_columns(rows: Sequence[Sequence[str]]) -> None:

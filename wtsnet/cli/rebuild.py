@@ -10,7 +10,7 @@ import typer
 
 from wtsnet import trt as tensorrt
 from wtsnet.cli.build import say_built
-from wtsnet.cli.options import late_progress
+from wtsnet.cli.options import check_target, late_progress
 from wtsnet.engine import rebuild as rebuild_engine
 
 
@@ -29,6 +29,7 @@ def rebuild(
 
     Example: wtsnet rebuild yolov5s.plan -w finetuned.wts -o finetuned.plan
     """
+    check_target(out or plan, weights)
     began = perf_counter()
     with late_progress() as progress, tensorrt.log.listening() as lines:
         engine = rebuild_engine(plan, weights, progress=progress)

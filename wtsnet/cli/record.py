@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from wtsnet.cli.options import check_target
 from wtsnet.errors import VerifyError
 from wtsnet.proof import blaming, is_python, load_module, read_inputs, sample_inputs
 from wtsnet.proof import record as record_module
@@ -71,6 +72,7 @@ def record(
 
     Example: wtsnet record own.py:Net -w net.pth --shape 1,3,32,32 -o golden.npz
     """
+    check_target(out, weights, inputs, source if Path(source).is_file() else source.rpartition(":")[0] or None)
     given = _given(shape, inputs, seed)
     if path is not None:
         sys.path.insert(0, str(path))

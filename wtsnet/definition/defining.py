@@ -14,7 +14,7 @@ from wtsnet.network import Network, Weights
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from wtsnet.definition.axes import Range, Shape
 
@@ -31,6 +31,7 @@ def define(
     shapes: Mapping[str, Shape] | None = None,
     preprocess: str | Mapping[str, Any] | None = None,
     task: str | None = None,
+    class_names: Sequence[str] | None = None,
     **options: Any,
 ) -> Network:
     """Define a model's network.
@@ -54,6 +55,7 @@ def define(
         preprocess: how a picture becomes the input: a kind, or keys of `wtsnet.pictures.Preprocess`, in place of the
             model's own.
         task: what the outputs are for, in place of what the model says.
+        class_names: in the order of their index, in place of what the weights' manifest says.
         options: the model's own, such as `head="decoded"`.
 
     Raises:
@@ -72,6 +74,7 @@ def define(
             input=input,
             preprocess=preprocess,
             task=task,
+            class_names=class_names,
             **options,
         )
     entry = find(model)
@@ -91,7 +94,7 @@ def define(
     net.facts |= {
         "task": task or net.facts.get("decode", {}).get("task") or entry.task or _usual_task(net, image),
         "preprocess": finished(net.inputs(), model, made, "float32" if input is None else input, image),
-        "names": [str(name) for name in net.weights.facts.get("names", ())],
+        "names": [str(name) for name in (net.weights.facts.get("names", ()) if class_names is None else class_names)],
     }
     return net
 

@@ -92,8 +92,8 @@ def add_inputs(
     batch: Any,
     imgsz: Any,
     shapes: Mapping[str, Shape] | None,
-) -> list[Tensor]:
-    """Add a model's inputs; gives what its function takes: floats in the network's precision, pixels prepared.
+) -> dict[str, Tensor]:
+    """Add a model's inputs; gives by name what its function takes: floats in the network's precision, pixels prepared.
 
     Args:
         kind: what pictures come as (see `definition/pixels.py`); None for prepared values.
@@ -114,7 +114,7 @@ def add_inputs(
             for name, one in takes.items()
             if any(isinstance(axis, str) for axis in one.shape)
         }
-        return [_computed(net, net.input(name, sizes[name], one.dtype)) for name, one in takes.items()]
+        return {name: _computed(net, net.input(name, sizes[name], one.dtype)) for name, one in takes.items()}
     kind = "float32" if kind is None else kind
     if kind not in KINDS:
         raise ModelError(f"input: found {kind!r}, expected one of {', '.join(KINDS)}{nearest(kind, KINDS)}")
@@ -122,7 +122,7 @@ def add_inputs(
     (own,) = _sized(Axes(model, declared, takes.usual()), batch, imgsz, shapes).values()
     for axis, size in zip(declared[takes.name], own, strict=True):
         _check_multiple(model, takes, axis, size)
-    return [net.compute(add_picture(net, takes.name, takes.channels, own, kind, preprocess))]
+    return {takes.name: net.compute(add_picture(net, takes.name, takes.channels, own, kind, preprocess))}
 
 
 def _sized(axes: Axes, batch: Any, imgsz: Any, shapes: Mapping[str, Shape] | None) -> dict[str, list[Range]]:

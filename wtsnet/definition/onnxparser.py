@@ -79,6 +79,7 @@ def define_onnx(
     fold_bn: bool | None = None,
     preprocess: str | Mapping[str, Any] | None = None,
     task: str | None = None,
+    class_names: Sequence[str] | None = None,
     **options: Any,
 ) -> Network:
     """The network of an ONNX file.
@@ -88,7 +89,7 @@ def define_onnx(
         imgsz: height and width of the inputs (N, C, H, W) that have them dynamic, as for `wtsnet.define`.
         shapes: by an input's name its shape, or its (min, opt, max) shapes.
         precision: None, or what the file has.
-        preprocess, task: as for `wtsnet.define`; a file says nothing of either.
+        preprocess, task, class_names: as for `wtsnet.define`; a file says nothing of these.
         fold_bn, options: nothing that a file knows.
 
     Raises:
@@ -125,6 +126,7 @@ def define_onnx(
         raise NetworkError(f"{file.path}: TensorRT refuses these sizes: {tensorrt.log.last_error()}") from None
     made = merged({}, preprocess, str(file.path))
     net.facts |= {"task": task or "none", "preprocess": finished(net.inputs(), str(file.path), made)}
+    net.facts["names"] = [str(name) for name in class_names or ()]
     return net
 
 

@@ -127,8 +127,13 @@ def _fit(inputs: Sequence[Input], made: dict[str, Any], model: str) -> tuple[tup
         raise ModelError(
             f"{model}: preprocess: layout: found {told!r}, but the input is {spec['name']} {spec['shape']}"
         )
-    last = last or spec["dtype"] == "uint8"
     if spec["dtype"] == "uint8":
+        if _is_clear(spec["shape"]) and not last:
+            text = f"{spec['name']} uint8 {spec['shape']}"
+            raise ModelError(
+                f"{model}: preprocess: found the input {text}, expected pixels (N, height, width, channels)"
+            )
+        last = True
         made["dtype"] = "uint8"
     elif last:
         made["layout"] = "NHWC"

@@ -17,9 +17,9 @@ import importlib
 import pkgutil
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from inspect import signature
+from inspect import Parameter, signature
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -31,10 +31,9 @@ from wtsnet.errors import ModelError, WtsnetError, nearest, place_of
 from wtsnet.network import Tensor
 from wtsnet.network import module as module_of
 from wtsnet.ops import meant
+from wtsnet.pictures import Preprocess
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from wtsnet.network import Scope, Weights
 
 
@@ -75,7 +74,7 @@ class Model:
         for name, value in options.items():
             if name not in known:
                 has = f"it has {', '.join(known)}" if known else "it has none"
-                raise ModelError(f"{self.name}: unknown option {name!r}{nearest(name, (*known, *_GENERAL))} ({has})")
+                raise ModelError(f"{self.name}: unknown option {name!r}{_nearest_option(name, known)} ({has})")
             if not _same_kind(value, known[name]):
                 expected = type(known[name]).__name__
                 raise ModelError(f"{self.name}: {name}: found {value!r}, expected {expected} as in {known[name]!r}")
@@ -88,13 +87,16 @@ class Model:
         """The picture, or the inputs by name, for a configuration."""
         return self.inputs(config) if callable(self.inputs) else self.inputs
 
-    def add_to(self, s: Scope, inputs: Sequence[Tensor], config: Any) -> Mapping[str, Tensor]:
+    def add_to(self, s: Scope, inputs: Mapping[str, Tensor], config: Any) -> Mapping[str, Tensor]:
         """Add the layers; gives the outputs by name: a single one is `output`, those of a tuple `output0`, `output1` …
+
+        Args:
+            inputs: by name. Where the function's parameters have the same names they are given by name, else in order.
 
         Raises:
             ModelError: the function takes other arguments, gives no tensors, or raises an error of its own.
         """
-        arguments = (s, *inputs) if config is None else (s, *inputs, config)
+        arguments = self._arguments(s, inputs, config)
         try:
             signature(self.function).bind(*arguments)
         except TypeError as error:
@@ -118,12 +120,22 @@ class Model:
             made = {f"output{i}": one for i, one in enumerate(made)}
         named = made if isinstance(made, Mapping) else {"output": made}
         for name, one in named.items():
+            if not isinstance(name, str):
+                raise ModelError(f"{self.name}: outputs: found the name {name!r}, expected text")
             if not isinstance(one, Tensor):
                 hint = "; does the function return what it makes?" if made is None else ""
                 raise ModelError(f"{self.name}: {name}: found {type(one).__name__}, expected a Tensor{hint}")
         if not named:
             raise ModelError(f"{self.name}: found no outputs, expected a Tensor or several, in a tuple or by name")
         return named
+
+    def _arguments(self, s: Scope, inputs: Mapping[str, Tensor], config: Any) -> list[Any]:
+        """What the function is given, by position."""
+        positional = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+        named = [one.name for one in signature(self.function).parameters.values() if one.kind in positional]
+        own = named[1 : 1 + len(inputs)]
+        ordered = [inputs[name] for name in own] if set(own) == set(inputs) else list(inputs.values())
+        return [s, *ordered] if config is None else [s, *ordered, config]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,7 +174,13 @@ def _same_kind(value: Any, default: Any) -> bool:
 
 
 # What `define` takes for every model.
-_GENERAL = ("batch", "imgsz", "shapes", "precision", "fold_bn", "input", "preprocess", "task")
+_GENERAL = ("batch", "imgsz", "shapes", "precision", "fold_bn", "input", "preprocess", "task", "class_names")
+
+
+def _nearest_option(name: str, known: Iterable[str]) -> str:
+    if name in {field.name for field in dataclasses.fields(Preprocess)}:
+        return f"; preprocess={{{name!r}: …}} sets how a picture becomes the input"
+    return nearest(name, (*known, *_GENERAL))
 
 
 def option(default: Any, help: str) -> Any:

@@ -56,7 +56,7 @@ def elementwise(operation: str, a: Any, b: Any) -> Tensor:
     """TensorRT's ElementWiseOperation `operation` of two tensors, or of a tensor and a number or a Dim."""
     first = next(operand for operand in (a, b) if is_tensor(operand))
     if operation not in ("AND", "OR", "XOR") and any(is_tensor(x) and x.dtype == "bool" for x in (a, b)):
-        raise first.error("found bool, expected numbers: TensorRT has no arithmetic of bools, x.int() makes numbers")
+        raise first.error("found bool, expected numbers: TensorRT has no arithmetic of bools, .to(dtype) makes numbers")
     left, right = operands(a, b)
     return left.net.emit("add_elementwise", left, right, tensorrt.enum("ElementWiseOperation", operation))
 
