@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import re
 import shutil
+import signal
+import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import numpy as np
@@ -44,6 +50,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for task in ("semantic", "lanes"):
         wtsnet.build(f"{folder / 'pixels.py'}:{task}", {}).save(folder / f"{task}.plan")
     (folder / "own.py").write_text(OWN)
+    wtsnet.build(f"{folder / 'own.py'}:flat", {}).save(folder / "flat.plan")
     for name in ("words", "two"):
         wtsnet.build(f"{folder / 'own.py'}:{name}", {}, batch=(1, 2, 3)).save(folder / f"{name}.plan")
     plain = wtsnet.build(f"{folder / 'own.py'}:plain", {})
@@ -87,6 +94,11 @@ def words(s, x):
 @wtsnet.model("two", inputs={"left": wtsnet.Input(("N", 2)), "right": wtsnet.Input(("N", 2))}, task="classify")
 def two(s, left, right):
     return left + right
+
+
+@wtsnet.model("flat", inputs={"x": wtsnet.Input((2, 3))}, task="classify")
+def flat(s, x):
+    return x * 1.0
 
 
 @wtsnet.model("plain", image=wtsnet.Image(size=4))
@@ -217,7 +229,7 @@ def test_what_a_plan_of_an_onnx_file_lacks_can_be_given(cli: Callable[..., Any],
     assert "x.plan: preprocess: the manifest does not say how a picture becomes the input; set its kind" in done.err
     done = cli("run", "x.plan", "a.png", "--preprocess", "stretch")
     assert done.status == 2
-    assert "x.plan: decode: task: found 'none', expected one of" in done.err
+    assert "x.plan: decode: task: found 'none': the model tells no task; give one with --task" in done.err
     done = cli("run", "x.plan", "a.png", "--preprocess", "stretch", "--mean", "0.5,0.5,0.5", "--task", "classify")
     assert (done.status, done.out.splitlines()[0]) == (0, "a.png:")
     image = np.asarray(Image.open("a.png").resize((4, 4), Image.Resampling.BILINEAR)) / 255 - 0.5
@@ -264,7 +276,15 @@ def test_json_of_classes(cli: Callable[..., Any], here: Path) -> None:
         ("yolo.plan --inputs none.npz", "none.npz: can't be read (No such file or directory)"),
         ("yolo.plan --inputs in.npz", "input 'x': unknown (the engine takes images float32"),
         ("lenet.plan a.png --head raw", "head: lenet.plan is a plan, for which this was settled when it was built"),
-        ("two.plan a.png", "{here}/two.plan: takes left and right, and a picture is one input; give --inputs"),
+        ("two.plan a.png", "{here}/two.plan: takes left and right, and a picture is one input; give --inputs, an .npz"),
+        ("flat.plan a.png", "{here}/flat.plan: takes x float32 [2, 3], which is no picture; give --inputs, an .npz of"),
+        ("yolo.plan a.png --raw out.bin", "--raw: found out.bin, expected a name that ends in .npz"),
+        ("yolo.plan in.npz --raw ./in.npz", "in.npz: is read by this command; write to another file"),
+        ("two.plan --inputs in.npz --raw in.npz", "in.npz: is read by this command; write to another file"),
+        ("plan.npz a.png --raw plan.npz", "plan.npz: is read by this command; write to another file"),
+        ("words -w in.npz a.png --raw in.npz", "in.npz: is read by this command; write to another file"),
+        ("two.plan --inputs in.npz --batch 2", "--batch: found 2, which has no meaning with --inputs: they are run as"),
+        ("two.plan --inputs in.npz --strict", "--strict: has no meaning with --inputs: no picture is read"),
         ("bare.onnx.plan a.png", "{here}/bare.onnx.plan: preprocess: the manifest does not say how a picture becomes"),
         ("yolo.plan a.png --runner trt", "runner: found 'trt', expected one of auto, tensorrt, reference"),
         ("yolo.plan a.png --runner tensorrt", "the plan can't run here: no CUDA device; runner('reference') executes"),
@@ -278,6 +298,7 @@ def test_json_of_classes(cli: Callable[..., Any], here: Path) -> None:
 )
 def test_errors(cli: Callable[..., Any], here: Path, arguments: str, message: str) -> None:
     shutil.copy("yolo.plan", "bare.plan")
+    shutil.copy("lenet.plan", "plan.npz")
     for name in ("changed.plan", "gone.plan"):
         shutil.copy("lenet.plan", name)
         shutil.copy("lenet.plan.yaml", f"{name}.yaml")
@@ -325,6 +346,137 @@ class TestOwnTask:
         assert sorted(here.rglob("*")) == before
 
 
+# A task whose decoder fails at dark pictures, and gives what can't be drawn on those that are not quite light.
+FRAIL = """
+import wtsnet
+
+
+class Mean:
+    def __init__(self, value):
+        self.value = value
+
+    def to_dict(self):
+        return {"mean": self.value if self.value < 0.9 else float("nan")}
+
+    def __str__(self):
+        return f"{self.value:.1f}"
+
+    def plot(self, picture):
+        return picture if self.value > 0.7 else 1 / 0
+
+
+@wtsnet.decoder("mean")
+def mean(outputs, seen):
+    if outputs["output"].mean() < 0.3:
+        raise ValueError("too dark")
+    return Mean(round(float(outputs["output"].mean()), 1))
+
+
+@wtsnet.model("frail", image=wtsnet.Image(size=8, preprocess={"kind": "stretch"}), task="mean")
+def frail(s, x):
+    return x * 1.0
+"""
+
+
+class TestWhatFails:
+    @pytest.fixture
+    def frail(self, here: Path) -> Path:
+        (here / "frail.py").write_text(FRAIL)
+        wtsnet.build(f"{here / 'frail.py'}:frail", {}, batch=(1, 4, 4)).save("frail.plan")
+        for name, value in (("light", 204), ("grey", 153), ("dark", 0), ("white", 255)):
+            Image.fromarray(np.full((8, 8, 3), value, np.uint8)).save(f"{name}.png")
+        return here
+
+    def test_results_before_the_failing_decoder_are_told(self, cli: Callable[..., Any], frail: Path) -> None:
+        done = cli("run", "frail.plan", "light.png", "grey.png", "dark.png", "light.png")
+        assert (done.status, done.out) == (2, "light.png: 0.8\ngrey.png: 0.6\n")
+        error = rf"error: dark.png: the decoder of 'mean' \({frail}/frail.py, line \d+\): ValueError: too dark"
+        assert re.fullmatch(error, done.err.splitlines()[-1])
+
+    @pytest.mark.parametrize(
+        ("options", "first", "second"),
+        [
+            ([], "light.png: 0.8\n  written to out/light.png\n", "grey.png: 0.6\n"),
+            (
+                ["--json"],
+                '{"picture": "light.png", "task": "mean", "results": {"mean": 0.8}, "written": "out/light.png"}\n',
+                '{"picture": "grey.png", "task": "mean", "results": {"mean": 0.6}}\n',
+            ),
+        ],
+    )
+    def test_a_result_that_can_not_be_drawn_is_told(
+        self, cli: Callable[..., Any], frail: Path, options: list[str], first: str, second: str
+    ) -> None:
+        done = cli("run", "frail.plan", "light.png", "grey.png", "-o", "out", *options)
+        assert (done.status, done.out) == (2, first + second)
+        assert done.err.splitlines()[-1].startswith("error: grey.png: plot of Mean (")
+
+    def test_numbers_that_json_does_not_have(self, cli: Callable[..., Any], frail: Path) -> None:
+        done = cli("run", "frail.plan", "light.png", "white.png", "--json")
+        assert (done.status, len(done.out.splitlines())) == (2, 1)
+        assert done.err.splitlines()[-1].startswith("error: white.png: result.mean: found nan, which JSON can't hold")
+        assert cli("run", "frail.plan", "white.png").out == "white.png: 1.0\n"
+
+    def test_names_that_are_no_text(self, here: Path) -> None:
+        name = b"\xff[bold]\n.png"
+        shutil.copy(b"a.png", name)
+        shutil.copy("a.png", "broken\n.png")
+        Path("broken\n.png").write_bytes(b"none")
+        done = process("run", "words.plan", name, "--json")
+        (record,) = map(json.loads, done.stdout.decode("utf-8").splitlines())
+        assert record["picture"].encode("utf-8", "surrogateescape") == name
+        done = process("run", "words.plan", name, "broken\n.png", "b.jpg")
+        assert done.returncode == 1
+        first, second = done.stdout.decode("utf-8").splitlines()
+        assert first.startswith(r"\udcff[bold]\n.png: mean ")
+        assert second.startswith("b.jpg: mean ")
+        *_, skipped, count = done.stderr.decode("utf-8").splitlines()
+        assert skipped.startswith(r"skipped: broken\n.png: not a readable picture (cannot identify image file)")
+        assert count == "1 of 3 pictures were skipped"
+
+
+def process(*arguments: str | bytes) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "wtsnet", *arguments]
+    return subprocess.run(command, capture_output=True, check=False, env=os.environ | {"PYTHONUTF8": "1"}, timeout=100)
+
+
+def test_a_terminal_gets_every_line_whole(here: Path) -> None:
+    """Also while a bar is shown on it, and whatever the names look like."""
+    shutil.copy("a.png", "[bold]a   :smile: \N{GREEK SMALL LETTER ALPHA}.png")
+    arguments = ["run", "lenet.plan", "[bold]a   :smile: \N{GREEK SMALL LETTER ALPHA}.png", "b.jpg", "c.png", "--json"]
+    ours, theirs = pty.openpty()
+    environment = os.environ | {"TERM": "xterm", "COLUMNS": "40", "PYTHONUTF8": "1"}
+    command = [sys.executable, "-m", "wtsnet", *arguments]
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as running:
+        os.close(theirs)
+        seen = b""
+        with suppress(OSError):  # at its end
+            while block := os.read(ours, 1 << 16):
+                seen += block
+        os.close(ours)
+    assert running.returncode == 0, seen.decode()
+    assert b"/3" in seen, "there is a bar"
+    lines = process(*arguments).stdout.splitlines()
+    assert len(lines) == 3
+    assert min(map(len, lines)) > 80
+    for line in lines:
+        assert line + b"\r\n" in seen
+
+
+def test_ctrl_c_ends_it_while_a_file_hangs(here: Path) -> None:
+    os.mkfifo("pipe.png")
+    command = [sys.executable, "-m", "wtsnet", "run", "lenet.plan", "a.png", "pipe.png", "--batch", "1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as running:
+        late = Timer(60, running.kill)
+        late.start()
+        assert running.stdout is not None
+        assert running.stdout.readline() == b"a.png:\n"
+        running.send_signal(signal.SIGINT)
+        status = running.wait()
+        late.cancel()
+    assert status == 130
+
+
 class TestRaw:
     def test_of_a_model_that_nobody_can_decode(self, cli: Callable[..., Any], here: Path) -> None:
         done = cli("run", "words.plan", "a.png", "b.jpg", "c.png", "a.png", "--raw", "out.npz")
@@ -336,6 +488,14 @@ class TestRaw:
             np.testing.assert_allclose(
                 found["output"].mean((1, 2, 3))[0], np.asarray(Image.open("a.png")).mean() / 255, atol=0.01
             )
+
+    def test_with_json_stdout_is_kept_for_it(self, cli: Callable[..., Any], here: Path) -> None:
+        done = cli("run", "words.plan", "a.png", "--raw", "out.npz", "--json")
+        assert (done.status, done.out) == (0, "")
+        assert done.err.splitlines()[-1] == "out.npz: output (1, 3, 4, 4)"
+        np.savez("in.npz", left=np.ones((1, 2), np.float32), right=np.ones((1, 2), np.float32))
+        done = cli("run", "two.plan", "--inputs", "in.npz", "--raw", "out.npz", "--json")
+        assert (done.out, done.err.splitlines()[-1]) == ("", "out.npz: output (1, 2)")
 
     def test_inputs_in_the_place_of_pictures(self, cli: Callable[..., Any], here: Path) -> None:
         left = np.arange(10, dtype=np.float32).reshape(5, 2)
@@ -388,6 +548,11 @@ class TestTree:
         assert count == "1 of 4 pictures were skipped"
         files = sorted(str(path.relative_to(tree)) for path in (tree / "out").rglob("*") if path.is_file())
         assert files == ["out/a.png", "out/in/b.png", "out/in/c.jpg"]
+
+    def test_results_below_the_folder_are_no_sources(self, cli: Callable[..., Any], tree: Path) -> None:
+        (tree / "t/in/broken.png").unlink()
+        first, second = (cli("run", "lenet.plan", "t", "-o", "t/found") for _ in range(2))
+        assert (first.status, second.out) == (0, first.out)
 
     def test_strict_stops_there(self, cli: Callable[..., Any], tree: Path) -> None:
         done = cli("run", "yolo.plan", "t/in", "--strict", "-o", "out", "--conf", "0.3")

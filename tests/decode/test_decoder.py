@@ -152,7 +152,7 @@ def test_lanes() -> None:
             {"iou": 0.5},
             "iou is 0.5, but this detector finds each object once: nothing is suppressed",
         ),
-        ({"task": "detect", "head": "topk"}, {"limit": 0}, "max_det is 0, expected a whole number of 1 or more"),
+        ({"task": "detect", "head": "topk"}, {"limit": 0}, "limit is 0, expected a whole number of 1 or more"),
         ({"task": "classify"}, {"limit": 0}, "limit is 0, expected a whole number of 1 or more"),
     ],
 )
@@ -162,16 +162,24 @@ def test_options_without_a_meaning(decode: dict[str, Any], options: dict[str, An
     assert str(caught.value) == message
 
 
+NO_TASK = (
+    ": the model tells no task; give one with --task, or task= at build or in @wtsnet.model: "
+    f"{', '.join(TASKS)}, or one with a @wtsnet.decoder of your own"
+)
+
+
 @pytest.mark.parametrize(
     ("task", "message"),
     [
         ("detection", "decode: task 'detection' has no decoder: register one with @wtsnet.decoder('detection') in the "
          "model's file; did you mean 'detect'?"),
-        ("none", f"decode: task: found 'none', expected one of {', '.join(TASKS)}, or one with a decoder of your own"),
-        (None, f"decode: task: found None, expected one of {', '.join(TASKS)}, or one with a decoder of your own"),
+        ("none", f"decode: task: found 'none'{NO_TASK}"),
+        (None, f"decode: task: found None{NO_TASK}"),
+        (3, "decode: task: found 3, expected text, as in classify"),
+        ([1], "decode: task: found [1], expected text, as in classify"),
     ],
 )  # fmt: skip
-def test_a_task_without_a_decoder(task: str | None, message: str) -> None:
+def test_a_task_without_a_decoder(task: Any, message: str) -> None:
     with pytest.raises(ManifestError) as caught:
         Decoder({"task": task})
     assert str(caught.value) == message
@@ -219,6 +227,38 @@ class TestOwn:
 
         with pytest.raises(ModelError, match=r"^limit: found 7$"):
             Decoder({"task": "ocr"}, own=read)(self.outputs, [None, None], None)
+
+    def test_those_before_the_one_that_fails_are_there(self) -> None:
+        def read(outputs: Any, seen: Seen) -> Any:
+            if outputs["scores"] < 0.5:
+                raise ModelError("limit: found 7")
+            return "first"
+
+        found = Decoder({"task": "ocr"}, own=read).each(self.outputs, [None, None], None, ["a.png", "b.png"])
+        assert next(found) == "first"
+        with pytest.raises(ModelError, match=r"^b.png: limit: found 7$"):
+            next(found)
+
+    def test_an_output_without_axes_has_no_rows(self) -> None:
+        with pytest.raises(RunnerError, match=r"^output 'n': found shape \(\), expected 1 along its first axis"):
+            Decoder({"task": "ocr"}, own=lambda outputs, seen: 1)({"n": np.array(3)}, [None], None)
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"conf": "a"}, "conf is 'a', expected a number from 0 to 1"),
+            ({"conf": True}, "conf is True, expected a number from 0 to 1"),
+            ({"conf": float("nan")}, "conf is nan, expected a number from 0 to 1"),
+            ({"iou": 1.5}, "iou is 1.5, expected a number from 0 to 1"),
+            ({"limit": 0}, "limit is 0, expected a whole number of 1 or more"),
+            ({"limit": 1.5}, "limit is 1.5, expected a whole number of 1 or more"),
+        ],
+    )
+    @pytest.mark.parametrize("task", ["ocr", "detect"])
+    def test_options_out_of_range(self, task: str, options: dict[str, Any], message: str) -> None:
+        with pytest.raises(ModelError) as caught:
+            Decoder({"task": task, "head": "topk"}, own=lambda outputs, seen: 1, **options)
+        assert str(caught.value) == message
 
     def test_outputs_without_a_row_for_each_picture(self) -> None:
         message = (

@@ -145,11 +145,24 @@ def test_results_of_ones_own(result: Any, wanted: Any) -> None:
     assert json.loads(json.dumps(made)) == wanted
 
 
+def test_a_result_that_contains_itself() -> None:
+    itself: dict[str, Any] = {}
+    itself["again"] = [itself]
+    with pytest.raises(
+        RunnerError, match=r"^result: found dict that contains itself, or lies deeper than JSON can hold"
+    ):
+        plain(itself)
+
+
 @pytest.mark.parametrize(
     ("result", "message"),
     [
         (object(), "result: found object, which JSON can't hold, expected a dataclass, what has a to_dict"),
-        ({"a": [1j]}, "result: found complex, which JSON can't hold"),
+        ({"a": [1j]}, r"result.a\[0\]: found complex, which JSON can't hold"),
+        ({"a": [1, np.nan]}, r"result.a\[1\]: found nan, which JSON can't hold, expected a finite number"),
+        (Line("four", [], np.float32(-np.inf)), "result.score: found -inf, which JSON can't hold"),
+        (Detections(BOXES[0], BOXES[1] * np.float32(np.nan), BOXES[2]), "result: found nan, which JSON can't hold"),
+        ([ClassScore(0, "cat", np.nan)], "result: score: found nan, which JSON can't hold"),
         (Line, "result: found type, which JSON can't hold"),
         (Told(lambda: 1 / 0), r"to_dict of Told \(.*test_plain.py, line \d+\): ZeroDivisionError: division by zero"),
     ],

@@ -51,6 +51,11 @@ def test_batch_and_imgsz() -> None:
     assert profile({"x": (-1, 3, 8, -1)}, 1, (8, 6)) == {"x": fixed(1, 3, 8, 6)}
 
 
+def test_channels_may_be_last() -> None:
+    assert profile({"x": (-1, -1, -1, 3)}, 2, (8, 6)) == {"x": fixed(2, 8, 6, 3)}
+    assert profile({"x": (1, 3, -1, 3)}, None, (8, 3)) == {"x": fixed(1, 3, 8, 3)}
+
+
 def test_several_inputs() -> None:
     """Each dynamic first axis is the batch; an input that is fixed is left alone."""
     inputs = {"x": (-1, 3, -1, -1), "ids": (-1, 7), "anchors": (100, 4), "mask": (1, 1, 28, 28), "scalar": ()}

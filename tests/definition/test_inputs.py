@@ -285,6 +285,12 @@ def test_ways_that_are_none(tmp_path: Any, given: Any, message: str) -> None:
         wtsnet.define("bare", {}, preprocess={"mean": [0.5] * 3})
 
 
+def test_channels_of_a_picture_as_small_as_they_are_many() -> None:
+    wtsnet.model("bare", image=Image(channels=5, size=4))(lambda s, x: -x)
+    made = wtsnet.define("bare", {}, preprocess="stretch").facts["preprocess"]
+    assert made == {"kind": "stretch", "size": [4, 4], "channels": 5}
+
+
 def test_a_crop_where_the_model_says_nothing_of_it() -> None:
     wtsnet.model("bare", image=Image(size=112))(lambda s, x: -x)
     assert wtsnet.define("bare", {}, preprocess="crop").facts["preprocess"]["resize"] == 128

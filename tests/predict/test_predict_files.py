@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 
 from wtsnet.draw.boxes import save_image
 from wtsnet.errors import ImageError
-from wtsnet.predict.files import File, files_of, is_several, make_folder, suffixes, targets_of
+from wtsnet.predict.files import File, check_unread, files_of, is_several, make_folder, suffixes, targets_of
 
 
 @pytest.fixture
@@ -46,6 +47,7 @@ def test_files(tree: Path, source: str, found: list[tuple[str, str]]) -> None:
     ("source", "message"),
     [
         ("none", "none: no such file"),
+        ("", "found '', expected the path of a picture, a folder or a glob"),
         ("t/.cache/none", "t/.cache/none: no such file"),
         ("t/*.tif", "t/*.tif: no file matches this"),
         (
@@ -58,6 +60,44 @@ def test_nothing_there(tree: Path, source: str, message: str) -> None:
     with pytest.raises(ImageError) as caught:
         files_of(source)
     assert str(caught.value) == message
+
+
+def test_pipes_are_left_out_and_links_not_followed(tree: Path) -> None:
+    os.mkfifo(tree / "t/pipe.png")
+    (tree / "t/in/back").symlink_to(tree / "t")
+    (tree / "t/gone.png").symlink_to(tree / "none.png")
+    wanted = ["t/a.JPG", "t/b.png", "t/gone.png", "t/x[1].png", "t/in/c.gif"]
+    assert [file.path for file in files_of("t")] == wanted
+    for source in ("t/**/*.[pgJ]*", "**/*.[pgJ]*", "t/**/**/*.[pgJ]*", f"{tree}/t/**/*.[pgJ]*"):
+        assert [os.path.relpath(file.path) for file in files_of(source)] == sorted(wanted)
+    (tree / "again").symlink_to(tree / "t")
+    assert [file.path for file in files_of("*/**/c.gif")] == ["again/in/c.gif"], "each folder once"
+    assert [file.path for file in files_of("t/pipe.png")] == ["t/pipe.png"], "by name it is asked for"
+    with pytest.raises(ImageError, match=r"^t/p\*: no file matches this"):
+        files_of("t/p*")
+    assert [file.path for file in files_of("t/**")] == sorted([*wanted, "t/e.txt"])
+
+
+def test_what_lies_in_the_folder_of_results_is_no_source(tree: Path) -> None:
+    everything = ["t/a.JPG", "t/b.png", "t/x[1].png", "t/in/c.gif"]
+    for source, out in (("t", "t/in"), (tree / "t", "t/in"), ("t/**/*.[pgJ]*", tree / "t/in"), ("t", "t/in/")):
+        assert [os.path.relpath(file.path) for file in files_of(source, out)] == everything[:3]
+    for out in ("t", ".", "t/i", "other", "t/in/deeper"):
+        assert [file.path for file in files_of("t", out)] == everything, "where it holds the folder, none is left out"
+    assert [file.path for file in files_of("t/in/*", "t/in")] == ["t/in/c.gif"]
+    assert [file.path for file in files_of("t/in/c.gif", "t/in")] == ["t/in/c.gif"]
+    with pytest.raises(ImageError, match=r"^t/in/../\*/c.gif: no file matches this"):
+        files_of("t/in/../*/c.gif", "t/in")
+
+
+@pytest.mark.parametrize("path", ["t/b.png", "t/link.png", "t/../t/b.png"])
+def test_a_file_that_is_read_is_not_written(tree: Path, path: str) -> None:
+    (tree / "t/link.png").symlink_to("b.png")
+    check_unread("t/e.txt", ["t/b.png"])
+    check_unread("t/none.npz", ["none.npz"])
+    with pytest.raises(ImageError) as caught:
+        check_unread(path, ["t/e.txt", tree / "t/b.png"])
+    assert str(caught.value) == f"{path}: is read by this command; write to another file"
 
 
 def test_suffixes_are_those_of_pictures() -> None:

@@ -19,7 +19,6 @@ from wtsnet import Predictor
 from wtsnet.checkpoint import export
 from wtsnet.decode.boxes import Detections
 from wtsnet.pictures import read_image
-from wtsnet.predict import InputPredictor
 from wtsnet.trt.device import driver
 
 pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("gpu")]
@@ -102,7 +101,7 @@ def total(outputs, seen):
 def test_several_inputs_of_any_size(tmp_path: Path) -> None:
     engine = wtsnet.build(tiny_file(tmp_path, TWO).replace(":tiny", ":two"), {}, batch=(1, 2, 8), target="current")
     random = np.random.default_rng(0)
-    with InputPredictor(engine) as predictor, InputPredictor(engine, "reference") as reference:
+    with Predictor(engine) as predictor, Predictor(engine, "reference") as reference:
         assert predictor.runner.kind == "tensorrt"
         for rows, height, length in ((1, 4, 1), (3, 9, 7), (8, 16, 32)):
             given = {
@@ -114,8 +113,8 @@ def test_several_inputs_of_any_size(tmp_path: Path) -> None:
             assert found.keys() == wanted.keys()
             for name, value in wanted.items():
                 np.testing.assert_allclose(found[name], value, rtol=1e-3, atol=1e-3)
-            assert [one.found for one in predictor(given, "given")] == [
-                {"total": pytest.approx(one.found["total"], abs=1e-2)} for one in reference(given, "given")
+            assert [one.found for one in predictor(given)] == [
+                {"total": pytest.approx(one.found["total"], abs=1e-2)} for one in reference(given)
             ]
 
 

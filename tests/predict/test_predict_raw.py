@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from wtsnet.errors import RunnerError
+from wtsnet.predict import raw
 from wtsnet.predict.raw import RawFile
 
 
@@ -82,6 +83,33 @@ def test_whole_or_not_at_all(tmp_path: Path) -> None:
         "array: run such pictures one by one"
     )
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("out.npz", "before")]
+
+
+@pytest.mark.parametrize("rows", [1, 100])
+def test_a_full_disk_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    """Of few rows the disk tells only when they leave the buffer."""
+    monkeypatch.setattr(raw, "open", lambda path, mode: open("/dev/full", mode), raising=False)  # noqa: SIM115
+
+    def write() -> None:
+        with RawFile(tmp_path / "out.npz") as file:
+            for i in range(rows):
+                file.add(str(i), {"y": np.zeros(1000)})
+
+    with pytest.raises(RunnerError, match=r"out.npz: can't be written \(No space left on device\)"):
+        write()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_error_comes_before_that_of_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(raw, "open", lambda path, mode: open("/dev/full", mode), raising=False)  # noqa: SIM115
+
+    def write() -> None:
+        with RawFile(tmp_path / "out.npz") as file:
+            file.add("a.png", {"y": np.zeros(10)})
+            raise KeyError("first")
+
+    with pytest.raises(KeyError, match="first"):
+        write()
 
 
 @pytest.mark.parametrize(("path", "reason"), [("none/out.npz", "No such file or directory"), (".", "is a folder")])

@@ -99,7 +99,9 @@ class TestSources:
             (3, "found int, expected a frame "),
             (None, "found NoneType, expected a frame "),
             (b"\xff\xd8", "found bytes, expected a frame "),
-            ({"a": 1}, "found dict, expected a frame "),
+            ("", "found '', expected a frame "),
+            (["."], r"\.: found a folder or a glob among pictures, expected one picture; give it alone"),
+            (["none/*.png"], r"none/\*.png: found a folder or a glob among pictures"),
             (io.BytesIO(b""), "found BytesIO, expected a frame "),
             ("none.png", "none.png: no such file"),
             ("none/*.png", r"none/\*.png: no file matches this"),
@@ -135,6 +137,38 @@ class TestSources:
         with pytest.raises(ImageError, match=r"^frame 2: found \(2, 2\) of float32"):
             next(frames)
 
+    @pytest.mark.parametrize("error", [ValueError("the camera is gone"), ImageError("the camera's own")])
+    @pytest.mark.parametrize("broken", [None, lambda error: None])
+    def test_results_before_a_generator_fails_come_before_its_error(
+        self, predictor: Any, error: Exception, broken: Any
+    ) -> None:
+        def camera() -> Iterator[Any]:
+            yield from pictures(2)
+            raise error
+
+        frames = Predictor(predictor.engine, self.spy, batch=4)(camera(), broken=broken)
+        assert len([next(frames), next(frames)]) == 2
+        with pytest.raises(type(error), match=r"^the camera"):
+            next(frames)
+
+    def test_pil_images_that_fail_when_they_are_read(self, predictor: Any) -> None:
+        stream = io.BytesIO()
+        Image.fromarray(pictures(1)[0]).save(stream, "PNG")
+        cut, closed = Image.open(io.BytesIO(stream.getvalue()[:3000])), Image.open(io.BytesIO(stream.getvalue()))
+        closed.close()
+        for image in (cut, closed):
+            with pytest.raises(ImageError, match=r"^frame: not a readable picture \("):
+                predictor(image)
+        said: list[str] = []
+        assert len(predictor([*pictures(2), cut], broken=lambda error: said.append(str(error)))) == 2
+        assert [one.partition(" (")[0] for one in said] == ["frame 2: not a readable picture"]
+
+    def test_the_name_of_a_file_is_said_once(self, predictor: Any, tmp_path: Path) -> None:
+        (tmp_path / "a.png").write_bytes(b"none")
+        with pytest.raises(ImageError) as caught:
+            predictor(tmp_path / "a.png")
+        assert str(caught.value).count("a.png") == 1
+
     def test_broken_ones_can_be_left_out(self, predictor: Any, tmp_path: Path) -> None:
         for i, image in enumerate(pictures(5)):
             Image.fromarray(image).save(tmp_path / f"{i}.png")
@@ -157,6 +191,37 @@ def test_pictures_at_their_own_size_go_together_with_those_of_their_size(tmp_pat
         np.testing.assert_allclose(one.found["output"], image.transpose(2, 0, 1) / np.float32(-255), rtol=1e-6)
     with pytest.raises(ImageError, match=r"^frame 0: found 20×8 pixels .*, expected from 4×4 to 16×16"):
         Predictor(engine, spy, raw=True)([np.zeros((20, 8, 3), np.uint8)])
+
+
+@pytest.mark.parametrize("order", ["rgb", "bgr"])
+@pytest.mark.parametrize(("wanted", "channels"), [("RGB", 3), ("BGR", 3), ("RGB", 4), ("BGR", 4), ("RGB", 5)])
+def test_arrays_of_more_than_three_channels_are_taken_as_they_are(
+    tmp_path: Path, order: str, wanted: str, channels: int
+) -> None:
+    source = f"""
+import wtsnet
+PREPROCESS = {{"kind": "stretch", "order": {wanted!r}, "channels": {channels}}}
+
+@wtsnet.model("tiny", image=wtsnet.Image(size=8, channels={channels}, preprocess=PREPROCESS))
+def tiny(s, x):
+    return x * 255.0
+"""
+    frame = np.ascontiguousarray(np.broadcast_to(np.arange(10, 60, 10).astype(np.uint8)[:channels], (4, 4, channels)))
+    np.save(tmp_path / "a.npy", frame)
+    Image.fromarray(np.resize(frame, (4, 4, 3)) if channels == 5 else frame).save(tmp_path / "a.png")
+    engine = wtsnet.build(tiny_file(tmp_path, source), {}, batch=(1, 2, 2))
+
+    def seen(given: Any) -> list[float]:
+        with Predictor(engine, "reference", raw=True, order=order) as predictor:
+            values: list[float] = predictor(given)["output"][:, 1, 1].round().tolist()
+        return values
+
+    plain = [10.0, 20.0, 30.0, 40.0, 50.0][:channels]
+    turned = [30.0, 20.0, 10.0, *plain[3:]]
+    assert seen(frame) == (plain if channels > 3 or order == wanted.lower() else turned)
+    assert seen(tmp_path / "a.npy") == (plain if channels > 3 or wanted == "RGB" else turned)
+    if channels < 5:
+        assert seen(tmp_path / "a.png") == (plain if wanted == "RGB" else turned), "it tells its colours"
 
 
 @pytest.mark.parametrize("kind", ["folder", "generator"])

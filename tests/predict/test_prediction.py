@@ -82,6 +82,7 @@ def test_corners_of_turned_boxes() -> None:
         (BEST, "classify", "boxes", "'classify' has no 'boxes', only scores, classes"),
         ((LANE,), "lanes", "boxes", "'lanes' has no 'boxes': found is of tuple"),
         ("four", "ocr", "scores", "'ocr' has no 'scores': found is of str"),
+        ({"prob": 1, "aux": 2}, "classify", "scores", "'classify' has no 'scores', only the items 'prob', 'aux'"),
     ],
 )
 def test_what_was_not_found_is_none(found: Any, task: str, name: str, message: str) -> None:
@@ -96,6 +97,27 @@ def test_maps_and_lanes_are_iterated_over() -> None:
     assert (len(found), list(found)) == (2, [(1, 0.75), (0, 0.25)])
     assert list(made((LANE,), "lanes")) == [LANE]
     assert [one.index for one in made(BEST, "classify")] == [7, 1]
+
+
+def test_items() -> None:
+    objects = made(Detections(*BOXES))
+    assert [objects[0].index, objects[-1].index] == [1, 7]
+    assert [one.index for one in objects[:1]] == [1]
+    assert made(BEST, "classify")[0].index == 7
+    assert made((LANE,), "lanes")[0] is LANE
+    assert made(ClassMap(np.array([[0, 1, 1, 1]], np.int32)), "semantic")[0] == (1, 0.75)
+    raw = made({"prob": np.ones(3)}, "classify")
+    assert raw["prob"] is raw.found["prob"]
+    assert list(raw) == ["prob"]
+    with pytest.raises(TypeError, match=r"^a result of the task 'ocr' has no items: found is of int"):
+        made(3, "ocr")[0]
+
+
+@pytest.mark.parametrize(
+    ("found", "truth"), [(3, True), (0, True), ([], False), ([0], True), (Detections(*BOXES), True), ({}, False)]
+)
+def test_truth(found: Any, truth: bool) -> None:
+    assert bool(made(found, "ocr")) is truth
 
 
 def test_copies() -> None:
@@ -181,6 +203,11 @@ class Word:
         return picture
 
 
+class Broken:
+    def __str__(self) -> str:
+        return str(1 / 0)
+
+
 class TestOwn:
     def test_all_that_run_needs(self, tmp_path: Path) -> None:
         one = made(Word("four"), "ocr")
@@ -200,20 +227,33 @@ class TestOwn:
         assert str(mine) == str(theirs)
         assert mine.to_dict()["results"] == theirs.to_dict()["results"]
 
+    def test_text_that_fails(self) -> None:
+        with pytest.raises(
+            RunnerError, match=r"^a.png: str of Broken \(.*test_prediction.py, line \d+\): ZeroDivision"
+        ):
+            str(made(Broken(), "ocr"))
+
+    def test_what_json_can_not_hold_names_the_picture(self) -> None:
+        with pytest.raises(RunnerError, match=r"^a.png: result.score: found nan, which JSON can't hold"):
+            made({"score": np.nan}, "ocr").to_dict()
+
+    def test_names_and_text_that_can_not_be_printed(self) -> None:
+        assert str(made(3, "ocr", where="a\nb\udcff.png")) == r"a\nb\udcff.png: 3"
+
     def test_nothing_to_draw(self) -> None:
         with pytest.raises(ImageError) as caught:
             made("four", "ocr").plot()
-        assert str(caught.value) == "nothing to draw: the decoder of 'ocr' gives str, which has no plot(picture)"
+        assert str(caught.value) == "a.png: nothing to draw: the decoder of 'ocr' gives str, which has no plot(picture)"
 
     @pytest.mark.parametrize(
         ("plotted", "message"),
         [
             (
                 lambda: np.zeros((5, 5), np.uint8),
-                r"plot of Word: found \(5, 5\) of uint8, expected \(height, width, 3\)",
+                r"a.png: plot of Word: found \(5, 5\) of uint8, expected \(height, width, 3\)",
             ),
-            (lambda: np.zeros((5, 5, 3)), r"plot of Word: found \(5, 5, 3\) of float64"),
-            (lambda: "four", r"plot of Word: found \(\) of str"),
+            (lambda: np.zeros((5, 5, 3)), r"a.png: plot of Word: found \(5, 5, 3\) of float64"),
+            (lambda: "four", r"a.png: plot of Word: found \(\) of str"),
         ],
     )
     def test_what_is_no_picture(self, plotted: Any, message: str) -> None:
@@ -221,6 +261,6 @@ class TestOwn:
             made(Word("four", plotted), "ocr").plot()
 
     def test_a_plot_that_fails(self) -> None:
-        message = r"^plot of Word \(.*test_prediction.py, line \d+\): ZeroDivisionError: "
+        message = r"^a.png: plot of Word \(.*test_prediction.py, line \d+\): ZeroDivisionError: "
         with pytest.raises(RunnerError, match=message):
             made(Word("four", lambda: 1 / 0), "ocr").plot()

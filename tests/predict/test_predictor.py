@@ -19,7 +19,7 @@ from wtsnet.decode.classes import ClassScore
 from wtsnet.decode.keypoints import Poses
 from wtsnet.decode.masks import Instances
 from wtsnet.decode.rotated import RotatedDetections
-from wtsnet.errors import ManifestError, ModelError, RunnerError
+from wtsnet.errors import EngineError, ManifestError, ModelError, RunnerError
 from wtsnet.pictures.resizing import letterbox
 from wtsnet.predict.prediction import Prediction
 from wtsnet.predict.predictor import Predictor
@@ -185,8 +185,15 @@ def test_a_model_that_says_nothing_of_pictures(tmp_path: Path, no_runner: None) 
     message = (
         r"mine.py:tiny: preprocess: the manifest does not say how a picture becomes the input; set its kind, as in"
     )
-    with pytest.raises(ManifestError, match=message):
-        Predictor(engine)
+    with pytest.raises(AssertionError, match="a runner was made"):
+        Predictor(engine, raw=True)
+    spy: Any = Spy(None)
+    predictor = Predictor(engine, spy, raw=True)
+    for source in (pictures(1)[0], pictures(1), iter(pictures(1))):
+        with pytest.raises(ManifestError, match=f"{message}.*; give the inputs by name, as a mapping"):
+            predictor(source)
+    with pytest.raises(ModelError, match=r"^batch is 2, but has no meaning where no pictures are taken"):
+        Predictor(engine, spy, raw=True, batch=2)
 
 
 @pytest.fixture
@@ -213,7 +220,11 @@ def no_runner(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         (
             {"task": "none"},
-            "decode: task: found 'none', expected one of classify, .*; --raw takes the outputs as they are",
+            "decode: task: found 'none': the model tells no task; give one with --task, .*; --raw takes the outputs as",
+        ),
+        (
+            {"task": [1]},
+            r"decode: task: found \[1\], expected text, as in classify; --raw takes the outputs as they are",
         ),
         ({"task": "lanes"}, "decode: size is missing"),
         (
@@ -262,17 +273,39 @@ def test_pixels_for_a_network_that_prepares_them(tmp_path: Path, no_runner: None
 def test_several_inputs_are_no_picture(tmp_path: Path, no_runner: None) -> None:
     engine = negative(tmp_path)
     engine.manifest.inputs = [{**engine.manifest.inputs[0], "name": name} for name in ("left", "right")]
+    spy: Any = Spy(None)
+    predictor = Predictor(engine, spy, raw=True)
+    message = r"mine.py:tiny: takes left and right, and a picture is one input; give the inputs by name, as a mapping$"
+    with pytest.raises(ManifestError, match=message):
+        predictor(pictures(1)[0])
+
+
+def test_what_is_no_picture_is_not_to_be_preprocessed(tmp_path: Path, no_runner: None) -> None:
+    engine = negative(tmp_path)
+    engine.manifest.preprocess = {}
+    engine.manifest.inputs = [{**engine.manifest.inputs[0], "max": [3, 8], "shape": [-1, 8], "name": "tokens"}]
+    spy: Any = Spy(None)
     with pytest.raises(
-        ManifestError, match=r"mine.py:tiny: takes left and right, and a picture is one input; give --inputs"
+        ManifestError, match=r"tiny: takes tokens float32 \[-1, 8\], which is no picture; give the inputs"
     ):
-        Predictor(engine)
+        Predictor(engine, spy, raw=True)(pictures(1)[0])
 
 
-@pytest.mark.parametrize("options", [{"conf": 1.5}, {"iou": -1}, {"limit": 0}, {"order": "grb"}, {"batch": 3}])
+@pytest.mark.parametrize(
+    "options", [{"conf": 1.5}, {"conf": "a"}, {"iou": -1}, {"limit": 0}, {"order": "grb"}, {"batch": 3}]
+)
 def test_options_out_of_range(yolo: dict[str, wtsnet.Engine], no_runner: None, options: dict[str, Any]) -> None:
     (name,) = options
-    with pytest.raises(ModelError, match=f"^{'max_det' if name == 'limit' else name} is"):
+    with pytest.raises(ModelError, match=f"^{name} is"):
         Predictor(yolo["topk"], **options)
+
+
+@pytest.mark.parametrize(
+    ("engine", "found"), [(None, "NoneType"), ("", "''"), (3, "int"), (b"a.plan", "bytes")], ids=str
+)
+def test_what_is_no_engine(engine: Any, found: str) -> None:
+    with pytest.raises(EngineError, match=rf"^engine: found {found}, expected an Engine, or the path of a plan"):
+        Predictor(engine)
 
 
 def test_raw_outputs_are_each_pictures_own(tmp_path: Path) -> None:

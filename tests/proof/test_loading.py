@@ -277,7 +277,10 @@ def test_checkpoints_that_can_not_be_taken(checkpoint: Path, monkeypatch: pytest
     assert fails("e.pt").startswith("e.pt: can't be unpickled (EOFError: ")
     monkeypatch.delitem(sys.modules, "recorded_model")
     monkeypatch.setattr(sys, "path", [one for one in sys.path if one != str(folder / "code")])
-    assert fails("x.pt") == "x.pt: its code is not found (No module named 'recorded_model'); --path says where it is"
+    assert fails("x.pt") == (
+        "x.pt: its code is not found (No module named 'recorded_model'); --path says where it is, and for a class of a "
+        "script give FILE.py:NAME with the weights"
+    )
 
 
 def test_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,7 +35,7 @@ def bench(
         ),
     ] = None,
     inputs: Annotated[
-        Path | None, typer.Option("--input", help="An .npz of the inputs by name.", show_default="random")
+        Path | None, typer.Option("--inputs", "--input", help="An .npz of the inputs by name.", show_default="random")
     ] = None,
     warm_up: Annotated[float, typer.Option(metavar="SECONDS", help="For how long to run before.")] = 0.2,
     duration: Annotated[float, typer.Option(metavar="SECONDS", help="For how long to measure.")] = 3.0,

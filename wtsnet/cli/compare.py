@@ -18,7 +18,7 @@ def compare(
     b: Annotated[str, typer.Argument(metavar="B", help="Likewise.")],
     inputs: Annotated[
         Path | None,
-        typer.Option("--input", help="An .npz of the inputs by name, or a picture.", show_default="random"),
+        typer.Option("--inputs", "--input", help="An .npz of the inputs by name, or a picture.", show_default="random"),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the random inputs.")] = 0,
     tolerance: Annotated[

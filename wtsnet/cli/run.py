@@ -7,7 +7,7 @@ import sys
 import warnings
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TextIO
 
 import typer
 from rich.console import Console
@@ -33,13 +33,16 @@ from wtsnet.cli.plans import load_plan
 from wtsnet.definition import is_onnx, models, split
 from wtsnet.engine import Engine, build
 from wtsnet.errors import ImageError, ModelError, WtsnetWarning
+from wtsnet.manifest import manifest_path
 from wtsnet.predict import (
-    InputPredictor,
     Prediction,
     Predictor,
     RawFile,
+    check_takes_pictures,
+    check_unread,
     files_of,
     make_folder,
+    printable,
     read_inputs,
     save_outputs,
     targets_of,
@@ -47,8 +50,6 @@ from wtsnet.predict import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-P = TypeVar("P", Predictor, InputPredictor)
 
 
 def run(
@@ -124,49 +125,60 @@ def run(
     made = preprocess_option(preprocess, mean, std, order)
     options = model_options(None, imgsz, precision, head, None, set_, shape, None, made, task)
     asked: dict[str, Any] = {"conf": conf, "iou": iou, "limit": limit}
-    _check_words(sources, out, raw, inputs)
+    _check_words(sources, out, raw, inputs, strict)
+    files = [file for source in sources or () for file in files_of(source, out)]
+    if raw is not None:
+        known = [Path(plan), *([weights] if weights else [])]
+        read: list[str | Path] = [
+            *known,
+            *map(manifest_path, known),
+            *(file.path for file in files),
+            *([inputs] if inputs else []),
+        ]
+        check_unread(raw, read)
     if inputs is not None:
         arrays = read_inputs(inputs)
+        if batch is not None and _is_plan(plan, weights):
+            raise ModelError(f"--batch: found {batch}, which has no meaning with --inputs: they are run as they are")
         engine, _ = _engine(plan, weights, batch, options)
-        with _saying_why(InputPredictor, engine, runner, raw=raw is not None, **asked) as prepared:
+        with _saying_why(engine, runner, raw=raw is not None, **asked) as prepared:
             _run_inputs(prepared, arrays, str(inputs), raw, as_json)
         return 0
-    files = [file for source in sources or () for file in files_of(source)]
     targets: dict[str, Path] = {}
     if out is not None:
         targets = {file.path: target for file, target in zip(files, targets_of(files, out), strict=True)}
     engine, at_once = _engine(plan, weights, batch, options)
+    check_takes_pictures(engine, "give --inputs, an .npz of the inputs by name")
     skipped = 0
     with ExitStack() as stack:
         rows = None if raw is None else stack.enter_context(RawFile(raw))
-        made_of = _saying_why(Predictor, engine, runner, batch=at_once, raw=raw is not None, **asked)
-        predictor = stack.enter_context(made_of)
-        one_more = stack.enter_context(_bar(len(files)))
+        predictor = stack.enter_context(_saying_why(engine, runner, batch=at_once, raw=raw is not None, **asked))
+        bar = stack.enter_context(_bar(len(files)))
 
         def broken(error: ImageError) -> None:
             nonlocal skipped
             skipped += 1
-            print(f"skipped: {error}", file=sys.stderr)
-            one_more()
+            bar.say(f"skipped: {printable(str(error))}", True)
+            bar.one_more()
 
         for found in predictor.of_files((file.path for file in files), broken=None if strict else broken):
             if rows is not None:
                 rows.add(found.where, found.found)
             else:
-                _tell(found, targets.get(found.where), as_json)
-            one_more()
+                _tell(found, targets.get(found.where), as_json, bar.say)
+            bar.one_more()
     if rows is not None:
-        print(rows)
+        _say(str(rows), as_json)
     if skipped:
         print(f"{skipped} of {len(files)} pictures were skipped", file=sys.stderr)
     return 1 if skipped else 0
 
 
-def _saying_why(kind: Callable[..., P], *arguments: Any, **options: Any) -> P:
+def _saying_why(engine: Engine, runner: str, **options: Any) -> Predictor:
     """A predictor; what runs it is said on stderr, once."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", WtsnetWarning)  # the reason tells the same
-        made = kind(*arguments, **options)
+        made = Predictor(engine, runner, **options)
     typer.echo(made.runner.reason, err=True)
     return made
 
@@ -193,7 +205,9 @@ def _is_plan(name: str, weights: Path | None) -> bool:
     return Path(name).exists() or (weights is None and name not in models())
 
 
-def _check_words(sources: list[str] | None, out: Path | None, raw: Path | None, inputs: Path | None) -> None:
+def _check_words(
+    sources: list[str] | None, out: Path | None, raw: Path | None, inputs: Path | None, strict: bool
+) -> None:
     """Refuse words that do not go together."""
     if inputs is None and not sources:
         raise ImageError("found no pictures, expected files, folders or globs, or --inputs, an .npz by input name")
@@ -202,28 +216,55 @@ def _check_words(sources: list[str] | None, out: Path | None, raw: Path | None, 
     if out is not None and (inputs or raw):
         other = "--inputs there is no picture" if inputs else "--raw there is nothing"
         raise ImageError(f"--out: found {out}, but with {other} to draw")
+    if inputs is not None and strict:
+        raise ImageError("--strict: has no meaning with --inputs: no picture is read")
+    if raw is not None and raw.suffix.lower() != ".npz":
+        raise ImageError(f"--raw: found {raw}, expected a name that ends in .npz")
 
 
-def _run_inputs(prepared: InputPredictor, arrays: dict[str, Any], where: str, raw: Path | None, as_json: bool) -> None:
+def _run_inputs(prepared: Predictor, arrays: dict[str, Any], where: str, raw: Path | None, as_json: bool) -> None:
     if raw is None:
-        for found in prepared(arrays, where):
-            _tell(found, None, as_json)
+        for found in prepared.of_inputs(arrays, where):
+            _tell(found, None, as_json, _say)
         return
     outputs = prepared.outputs(arrays)
     save_outputs(raw, outputs)
-    print(f"{raw}: {', '.join(f'{name} {array.shape}' for name, array in outputs.items())}")
+    shapes = ", ".join(f"{name} {array.shape}" for name, array in outputs.items())
+    _say(f"{raw}: {shapes}", as_json)
 
 
-def _tell(found: Prediction, target: Path | None, as_json: bool) -> None:
-    """Print a result as soon as it is there, and draw it."""
-    if target is not None:
-        make_folder(target.parent)
-        found.save(target)
-    if as_json:
-        record = found.to_dict() | ({} if target is None else {"written": str(target)})
-        print(json.dumps(record, ensure_ascii=False), flush=True)
-        return
-    print(found, *([] if target is None else [f"  written to {target}"]), sep="\n", flush=True)
+def _tell(found: Prediction, target: Path | None, as_json: bool, say: Callable[[str, bool], None]) -> None:
+    """Draw a result and print it as soon as it is there, also where it can't be drawn."""
+    told = found.to_dict() if as_json else str(found)
+    written: Path | None = None
+    try:
+        if target is not None:
+            make_folder(target.parent)
+            found.save(target)
+            written = target
+    finally:
+        if isinstance(told, str):
+            say(told + ("" if written is None else f"\n  written to {printable(str(written))}"), False)
+        else:
+            say(_json(told | ({} if written is None else {"written": str(written)})), False)
+
+
+def _json(record: dict[str, Any]) -> str:
+    text = json.dumps(record, ensure_ascii=False, allow_nan=False)
+    # A name that is no text in UTF-8 has letters that can't be written out, only escaped.
+    return json.dumps(record) if _writable(text, sys.stdout) != text else text
+
+
+def _writable(text: str, stream: TextIO) -> str:
+    """Text as a stream can take it: letters that its encoding lacks are escaped."""
+    encoding = stream.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _say(text: str, on_stderr: bool) -> None:
+    """Print on stdout, or on stderr."""
+    stream = sys.stderr if on_stderr else sys.stdout
+    print(_writable(text, stream), file=stream, flush=True)
 
 
 class _Rate(ProgressColumn):
@@ -231,16 +272,33 @@ class _Rate(ProgressColumn):
         return Text("" if task.speed is None else f"{task.speed:.1f} pictures/s")
 
 
+class _Bar(NamedTuple):
+    """`one_more` is called for each picture, and `say` does what `_say` does while there is a bar."""
+
+    one_more: Callable[[], None]
+    say: Callable[[str, bool], None]
+
+
 @contextmanager
-def _bar(total: int) -> Iterator[Callable[[], None]]:
-    """Give what is called for each picture; it moves a bar on stderr, if that is a terminal."""
+def _bar(total: int) -> Iterator[_Bar]:
+    """Give what moves a bar on stderr, if that is a terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield lambda: None
+        yield _Bar(lambda: None, _say)
         return
     columns = BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn()
     # What goes to a file or a pipe must not pass through the bar, which would print it on stderr.
     bar = Progress(*columns, console=console, transient=True, redirect_stdout=sys.stdout.isatty())
     pictures = bar.add_task("", total=total)
+
+    def say(text: str, on_stderr: bool) -> None:
+        # What passes through the bar is wrapped, so it makes way.
+        if not on_stderr and not sys.stdout.isatty():
+            _say(text, on_stderr)
+            return
+        bar.stop()
+        _say(text, on_stderr)
+        bar.start()
+
     with bar:
-        yield lambda: bar.advance(pictures)
+        yield _Bar(lambda: bar.advance(pictures), say)

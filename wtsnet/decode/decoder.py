@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -20,7 +20,7 @@ from wtsnet.decode.registry import TASKS, Seen
 from wtsnet.decode.rotated import RotatedDetections
 from wtsnet.decode.semantic import ClassMap, maps_from_classes, maps_from_logits
 from wtsnet.decode.wanted import MORE, check_outputs
-from wtsnet.errors import ManifestError, ModelError, RunnerError, nearest
+from wtsnet.errors import ManifestError, ModelError, RunnerError, WtsnetError, nearest
 from wtsnet.manifest import whole_number
 from wtsnet.pictures import Stretch
 
@@ -64,6 +64,11 @@ class Decoder:
         iou: float | None = None,
         limit: int | None = None,
     ) -> None:
+        for name, share in (("conf", conf), ("iou", iou)):
+            if share is not None and not _is_share(share):
+                raise ModelError(f"{name} is {share!r}, expected a number from 0 to 1")
+        if limit is not None:
+            limit = whole_number("limit", limit, 1)
         self.task = str(decode.get("task"))
         self._decode = decode
         self._names = names
@@ -98,7 +103,7 @@ class Decoder:
         for name, value in given.items():
             if value is not None:
                 raise ModelError(f"{name} is {value!r}, but has no meaning for the task {self.task!r}")
-        self._limit = 5 if limit is None else whole_number("limit", limit, 1)
+        self._limit = 5 if limit is None else limit
         if self.task == "lanes":
             self._grid = LaneGrid.from_dict(decode)
 
@@ -127,31 +132,47 @@ class Decoder:
         check_outputs(outputs, wanted, self.task)
 
     def __call__(self, outputs: Outputs, places: Places, size: Size | None) -> list[Any]:
-        """The result of each picture: a `Result`, or what `own` gives.
+        """The result of each picture, as `each` gives them one by one.
+
+        Raises:
+            RunnerError: as for `each`.
+        """
+        return list(self.each(outputs, places, size))
+
+    def each(self, outputs: Outputs, places: Places, size: Size | None, called: Sequence[str] = ()) -> Iterator[Any]:
+        """The result of each picture: a `Result`, or what `own` gives, which is called when its turn comes.
 
         Args:
             outputs: arrays by name, of N pictures.
             places: for each of the N, where it lies in the input; None where that is not known, and the result is
                 wanted in input pixels.
             size: height and width of the input; None where it was no picture.
+            called: what each of the N is called where `own` fails at it.
 
         Raises:
             RunnerError: an output is missing, of another shape, or has values that are NaN; `own` failed.
         """
         if self._own is not None:
-            return self._owns(self._own, outputs, places, size)
+            yield from self._owns(self._own, outputs, places, size, called)
+            return
         if size is None and self.task != "classify":
             raise RunnerError(f"the task {self.task!r} is one of pictures, and the input is none")
         if self._called:
             outputs = {ours: output(outputs, name) for ours, name in self._called.items()}
-        return list(self._results(outputs, places, size or (0, 0)))
+        yield from self._results(outputs, places, size or (0, 0))
 
-    def _owns(self, own: Function, outputs: Outputs, places: Places, size: Size | None) -> list[Any]:
+    def _owns(
+        self, own: Function, outputs: Outputs, places: Places, size: Size | None, called: Sequence[str]
+    ) -> Iterator[Any]:
         what = f"the decoder of {self.task!r}"
-        return [
-            call_own(what, own, row, replace(self._seen, place=place, size=size))
-            for row, place in zip(rows_of(outputs, len(places)), places, strict=True)
-        ]
+        for i, (row, place) in enumerate(zip(rows_of(outputs, len(places)), places, strict=True)):
+            try:
+                found = call_own(what, own, row, replace(self._seen, place=place, size=size))
+            except WtsnetError as error:
+                if called:
+                    error.args = (f"{called[i]}: {error}",)
+                raise
+            yield found
 
     def _classify(self, outputs: Outputs, places: Places, size: Size) -> list[list[ClassScore]]:
         if self._decode.get("head") == "topk":
@@ -199,9 +220,19 @@ class Decoder:
         ]
 
 
+def _is_share(value: Any) -> bool:
+    number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    return number and bool(0 <= value <= 1)
+
+
 def _no_decoder(task: Any) -> str:
     if task in (None, "", "none"):
-        return f"decode: task: found {task!r}, expected one of {', '.join(TASKS)}, or one with a decoder of your own"
+        return (
+            f"decode: task: found {task!r}: the model tells no task; give one with --task, or task= at build or in "
+            f"@wtsnet.model: {', '.join(TASKS)}, or one with a @wtsnet.decoder of your own"
+        )
+    if not isinstance(task, str):
+        return f"decode: task: found {task!r}, expected text, as in {TASKS[0]}"
     return (
         f"decode: task {task!r} has no decoder: register one with @wtsnet.decoder({task!r}) in the model's file"
         f"{nearest(str(task), TASKS)}"

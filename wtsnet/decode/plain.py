@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
@@ -38,7 +39,8 @@ def plain(result: Any, names: Names | None = None) -> Any:
 
     Raises:
         ManifestError: `names` lacks a class.
-        RunnerError: a result, or a part of one, that is nothing of these; its type is named.
+        RunnerError: a result, or a part of one, that is nothing of these, contains itself, or is a number that is not
+            finite; its key and its type are named.
     """
     if isinstance(result, Detections | RotatedDetections):
         return _objects(result, names)
@@ -51,25 +53,32 @@ def plain(result: Any, names: Names | None = None) -> Any:
         return [_lane(one) for one in result]
     if isinstance(result, list) and all(isinstance(one, ClassScore) for one in result):
         return [_class(one) for one in result]
-    return _data(result)
+    try:
+        return _data(result, "result")
+    except RecursionError:
+        raise RunnerError(
+            f"result: found {type(result).__name__} that contains itself, or lies deeper than JSON can hold"
+        ) from None
 
 
-def _data(value: Any) -> Any:
-    """Any value as plain data."""
+def _data(value: Any, key: str) -> Any:
+    """Any value as plain data; `key` is where it lies in the result."""
     if isinstance(value, np.ndarray | np.generic):
-        return _data(value.tolist())
-    if value is None or isinstance(value, str | bool | int | float):
+        return _data(value.tolist(), key)
+    if isinstance(value, float):
+        return _finite(value, key)
+    if value is None or isinstance(value, str | bool | int):
         return value
     if isinstance(value, Mapping):
-        return {str(key): _data(item) for key, item in value.items()}
+        return {str(name): _data(item, f"{key}.{name}") for name, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_data(item) for item in value]
+        return [_data(item, f"{key}[{i}]") for i, item in enumerate(value)]
     if callable(getattr(value, "to_dict", None)) and not isinstance(value, type):
-        return _data(call_own(f"to_dict of {type(value).__name__}", value.to_dict))
+        return _data(call_own(f"to_dict of {type(value).__name__}", value.to_dict), key)
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _data(getattr(value, field.name)) for field in fields(value)}
+        return {field.name: _data(getattr(value, field.name), f"{key}.{field.name}") for field in fields(value)}
     raise RunnerError(
-        f"result: found {type(value).__name__}, which JSON can't hold, expected a dataclass, what has a to_dict(), or "
+        f"{key}: found {type(value).__name__}, which JSON can't hold, expected a dataclass, what has a to_dict(), or "
         "numbers, text, arrays, lists and mappings"
     )
 
@@ -114,9 +123,18 @@ def _lane(lane: Lane) -> dict[str, Any]:
 
 
 def _class(one: ClassScore) -> dict[str, Any]:
-    return {"class": one.index, "name": one.name, "score": round(one.score, 6)}
+    return {"class": one.index, "name": one.name, "score": _finite(round(one.score, 6), "result: score")}
 
 
 def _rounded(values: npt.ArrayLike, digits: int) -> Any:
     # In float64: a float32 written out has digits that mean nothing.
-    return np.asarray(values, np.float64).round(digits).tolist()
+    wide = np.asarray(values, np.float64)
+    if not np.isfinite(wide).all():
+        _finite(float(wide[~np.isfinite(wide)][0]), "result")
+    return wide.round(digits).tolist()
+
+
+def _finite(value: float, key: str) -> float:
+    if not math.isfinite(value):
+        raise RunnerError(f"{key}: found {value}, which JSON can't hold, expected a finite number")
+    return value

@@ -82,13 +82,14 @@ class Axes:
         self._spread("batch", _text(size), named or {name: {0: size} for name in self.sizes if self.sizes[name]})
 
     def set_imgsz(self, imgsz: Any) -> None:
-        """Set the axes called H and W, and the last two of other inputs with four, where they are not set yet.
+        """Set the axes called H and W, and of other inputs with four the last two, or those before the channels where
+        these are last, where they are not set yet.
 
         Raises:
             ModelError: none is, and none has that size either.
         """
         height, width = image_ranges(imgsz)
-        pictures = {name: {2: height, 3: width} for name, sizes in self.sizes.items() if len(sizes) == 4}
+        pictures = {name: _sides(shape, height, width) for name, shape in self.declared.items() if len(shape) == 4}
         wanted = pictures | self._named({"H": height, "W": width})
         self._spread("imgsz", f"{_text(height)}×{_text(width)}", wanted)
 
@@ -185,6 +186,12 @@ class Axes:
             for name, sizes in self.sizes.items()
         }
         return ", ".join(f"{name} {_shape(sizes)}" for name, sizes in known.items())
+
+
+def _sides(shape: Sequence[Axis], height: Range, width: Range) -> dict[int, Range]:
+    """The axes of height and width of (N, C, H, W) or (N, H, W, C)."""
+    first = 1 if shape[3] in (1, 3, 4) and shape[1] not in (1, 3, 4) else 2
+    return {first: height, first + 1: width}
 
 
 def _is_fixed(axis: Axis) -> bool:

@@ -89,7 +89,7 @@ def finished(
     if not made:
         return {}
     made = dict(made)
-    (height, width), channels = _fit(inputs, made, model)
+    (height, width), channels = _fit(inputs, made, model, "NCHW" if image and kind == "float32" else made.get("layout"))
     if made["kind"] == "keep":
         made.pop("size", None)
     else:
@@ -115,18 +115,18 @@ def _before_crop(made: Mapping[str, Any], side: int, image: Image | None) -> Any
     return round(resize * side / (image.size if isinstance(image.size, int) else max(image.size)))
 
 
-def _fit(inputs: Sequence[Input], made: dict[str, Any], model: str) -> tuple[tuple[int, int], int]:
-    """The usual (height, width) of the network's input, and its channels. `made` is told where these are."""
+def _fit(inputs: Sequence[Input], made: dict[str, Any], model: str, layout: str | None) -> tuple[tuple[int, int], int]:
+    """The usual (height, width) of the network's input of a `layout`, None where nobody says, and its channels. `made` is
+    told where these are."""
     if len(inputs) != 1 or len(inputs[0]["opt"]) != 4:
         takes = ", ".join(f"{one['name']} {'×'.join(map(str, one['shape']))}" for one in inputs)
         raise ModelError(f"{model}: preprocess: found {made['kind']!r}, but no picture fits the inputs ({takes})")
     (spec,) = inputs
     told = made.get("layout")
-    last = told == "NHWC" if told and not _is_clear(spec["shape"]) else _is_last(spec["shape"])
+    last = layout == "NHWC" if layout and not (told and _is_clear(spec["shape"])) else _is_last(spec["shape"])
     if told and (told == "NHWC") != last:
-        raise ModelError(
-            f"{model}: preprocess: layout: found {told!r}, but the input is {spec['name']} {spec['shape']}"
-        )
+        text = f"{spec['name']} {spec['shape']}"
+        raise ModelError(f"{model}: preprocess: layout: found {told!r}, but the input is {text}")
     if spec["dtype"] == "uint8":
         if _is_clear(spec["shape"]) and not last:
             text = f"{spec['name']} uint8 {spec['shape']}"

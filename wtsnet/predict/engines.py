@@ -1,54 +1,28 @@
-"""An engine to get results from: what its manifest must say, and the runner that executes it."""
+"""An engine to get results from: loaded, called by a name, and what its manifest says of its outputs."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wtsnet.decode import TASKS, Decoder
 from wtsnet.engine import Engine, load
-from wtsnet.errors import ManifestError, ModelError
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
-    from wtsnet.runtime import Runner
+from wtsnet.errors import EngineError, ManifestError, ModelError
 
 
-class Running:
-    """An engine and a runner of it. Closing it closes the runner where this made it, as the end of a `with` does.
+def engine_of(given: Engine | str | os.PathLike[str]) -> Engine:
+    """An engine, or that of the plan at a path.
 
-    Attributes:
-        engine: its manifest tells what pictures become and what the outputs mean.
-        task: what the manifest tells.
-        runner: what executes it.
+    Raises:
+        EngineError: neither, or the plan can't be loaded.
+        ManifestError: its manifest is missing or malformed.
     """
-
-    def __init__(self, engine: Engine | str | os.PathLike[str]) -> None:
-        self.engine = engine if isinstance(engine, Engine) else load(engine)
-        self.task = str(self.engine.manifest.decode.get("task"))
-        self.runner: Runner
-        self._owned: Runner | None = None
-
-    def _run_with(self, runner: Runner | str, options: Mapping[str, Any]) -> None:
-        """Take a runner, or make one of a kind: the last thing that is done, after all that may be wrong."""
-        if isinstance(runner, str):
-            self._owned = runner = self.engine.runner(runner, **options)
-        elif options:
-            raise TypeError(f"unexpected {', '.join(options)}: options of a runner go with a kind of runner")
-        self.runner = runner
-
-    def close(self) -> None:
-        """Close the runner, where one was made for this."""
-        if self._owned is not None:
-            self._owned.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
+    if isinstance(given, Engine):
+        return given
+    if not isinstance(given, str | os.PathLike) or not os.fspath(given):
+        found = repr(given) if isinstance(given, str) else type(given).__name__
+        raise EngineError(f"engine: found {found}, expected an Engine, or the path of a plan")
+    return load(given)
 
 
 def name_of(engine: Engine) -> str:
@@ -72,7 +46,8 @@ def decoder_of(engine: Engine, raw: bool, **asked: Any) -> Decoder | None:
                 raise ModelError(f"{name} is {value!r}, but has no meaning for raw outputs")
         return None
     manifest = engine.manifest
-    own = None if manifest.decode.get("task") in TASKS else engine.decoder()
+    task = manifest.decode.get("task")
+    own = engine.decoder() if isinstance(task, str) and task not in TASKS else None
     try:
         decoder = Decoder(manifest.decode, manifest.names or None, own=own, **asked)
         decoder.check(manifest.outputs)

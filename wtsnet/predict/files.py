@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -39,37 +39,86 @@ def is_several(source: str | os.PathLike[str]) -> bool:
     return os.path.isdir(text) or (_is_glob(text) and not os.path.exists(text))
 
 
-def files_of(source: str | os.PathLike[str]) -> list[File]:
+def files_of(source: str | os.PathLike[str], out: str | os.PathLike[str] | None = None) -> list[File]:
     """The files of a path: itself; of a folder those in it and below it that are pictures by their suffix, the hidden
     ones left out; of a glob (`*`, `?`, `[…]`, and `**` for any folders) those that it matches. In the order of names.
+
+    Pipes and devices are left out, unless they are given by name, and no folder is entered through a link.
+
+    Args:
+        out: where results go: what lies there is none of the files of a folder or glob around it.
 
     Raises:
         ImageError: there is no such file, or none in the folder or of the glob.
     """
     text = os.fspath(source)
     if os.path.isdir(text):
-        found = list(_below(text))
+        found = _outside(out, text, _below(text))
         if not found:
             raise ImageError(f"{text}: no file in this folder or below it is a picture by its suffix; a glob takes any")
         return found
     if os.path.exists(text):
         return [File(text, os.path.basename(text))]
+    if not text:
+        raise ImageError("found '', expected the path of a picture, a folder or a glob")
     if not _is_glob(text):
         raise ImageError(f"{text}: no such file")
     folder = _before_glob(text)
-    matched = sorted(path for path in set(glob.glob(text, recursive=True)) if not os.path.isdir(path))
-    if not matched:
+    matched = sorted(path for path in set(_matches(text)) if _may_be_picture(path))
+    found = _outside(out, folder, [File(path, os.path.relpath(path, folder)) for path in matched])
+    if not found:
         raise ImageError(f"{text}: no file matches this")
-    return [File(path, os.path.relpath(path, folder)) for path in matched]
+    return found
 
 
 def _below(folder: str) -> Iterable[File]:
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in suffixes():
-                path = os.path.join(place, name)
+            path = os.path.join(place, name)
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in suffixes() and _may_be_picture(path):
                 yield File(path, os.path.relpath(path, folder))
+
+
+def _may_be_picture(path: str) -> bool:
+    """Whether this is a file, and no folder, pipe or device; or a link to what is not there, which is told later."""
+    return os.path.isfile(path) or not os.path.exists(path)
+
+
+def _outside(out: str | os.PathLike[str] | None, folder: str, files: Iterable[File]) -> list[File]:
+    """The files that do not lie in `out`, where that lies below the folder in which they were looked for."""
+    if out is None:
+        return list(files)
+    target, top = os.path.realpath(out), os.path.realpath(folder)
+    if target == top or os.path.commonpath([target, top]) != top:
+        return list(files)
+    place_of = cache(os.path.realpath)
+    return [
+        file for file in files if os.path.commonpath([target, place_of(os.path.dirname(file.path) or ".")]) != target
+    ]
+
+
+def _matches(text: str) -> Iterator[str]:
+    """What a glob matches. Where it has `**`, as for a folder, no links are followed from there: they may lead back."""
+    parts = text.split(os.sep)
+    if "**" not in parts:
+        yield from glob.iglob(text)
+        return
+    at = parts.index("**")
+    before, after = os.sep.join(parts[:at]), os.sep.join(parts[at + 1 :]) or "*"
+    if at and not before:  # of an absolute path
+        before = os.sep
+    seen = set[str]()
+    for top in sorted(glob.iglob(before)) if before else [""]:
+        for place, folders, _ in os.walk(top or os.curdir):
+            real = os.path.realpath(place)
+            if real in seen:
+                folders.clear()
+                continue
+            seen.add(real)
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            here = place if top else os.path.relpath(place)
+            yield from _matches(os.path.join(glob.escape("" if here == os.curdir else here), after))
 
 
 def _is_glob(text: str) -> bool:
@@ -105,6 +154,18 @@ def targets_of(files: Sequence[File], out: str | os.PathLike[str]) -> list[Path]
         if os.path.realpath(path) in there:
             raise ImageError(f"{path}: would be overwritten; choose another folder with --out")
     return list(taken)
+
+
+def check_unread(target: str | os.PathLike[str], read: Iterable[str | os.PathLike[str]]) -> None:
+    """Refuse to write over one of the files that are read.
+
+    Raises:
+        ImageError: `target` is one of them.
+    """
+    real = os.path.realpath(target)
+    for path in read:
+        if os.path.realpath(path) == real:
+            raise ImageError(f"{os.fspath(target)}: is read by this command; write to another file")
 
 
 def make_folder(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Inputs that are no pictures: read from a file, run, and what comes of them."""
+"""Inputs that are no pictures: read from a file, and what comes of them written to one."""
 
 from __future__ import annotations
 
@@ -12,74 +12,30 @@ import numpy as np
 from wtsnet.errors import RunnerError
 from wtsnet.manifest import whole
 from wtsnet.pictures import Letterbox, Preprocess
-from wtsnet.predict.engines import Running, decoder_of
-from wtsnet.predict.prediction import Prediction
+from wtsnet.predict.raw import write_array
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from wtsnet.engine import Engine
-    from wtsnet.runtime import Runner
+    from wtsnet.manifest import PlanManifest
 
 
-class InputPredictor(Running):
-    """Results for prepared inputs, from a plan: also of networks that look at no picture, or at several.
-
-    Args:
-        engine, runner, conf, iou, limit, options: as of `Predictor`.
-        raw: only the outputs are wanted; nothing has to say what they mean.
-
-    Raises:
-        WtsnetError: as for `Predictor`.
-    """
-
-    def __init__(
-        self,
-        engine: Engine | str | os.PathLike[str],
-        runner: Runner | str = "auto",
-        *,
-        conf: float | None = None,
-        iou: float | None = None,
-        limit: int | None = None,
-        raw: bool = False,
-        **options: Any,
-    ) -> None:
-        super().__init__(engine)
-        self._decoder = decoder_of(self.engine, raw, conf=conf, iou=iou, limit=limit)
-        self._run_with(runner, options)
-
-    def outputs(self, inputs: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
-        """The outputs by name, for arrays by input name.
-
-        Raises:
-            RunnerError: an input is missing, unknown, or of a shape or dtype that the engine does not take.
-        """
-        return self.runner.run(inputs)
-
-    def __call__(self, inputs: Mapping[str, Any], where: str = "inputs") -> list[Prediction]:
-        """The result of each row of a batch, in pixels of the input where it is a picture. `where` is what the inputs
-        are called.
-
-        Raises:
-            RunnerError: as for `outputs`, or the decoder failed.
-        """
-        assert self._decoder is not None  # who asked for raw outputs takes these
-        outputs, size = self.outputs(inputs), self._size(inputs)
-        place = size and Letterbox(1.0, 0, 0, size, size)  # a picture that fills the input
-        found = self._decoder(outputs, [place] * len(next(iter(outputs.values()))), size)
-        names = self.engine.manifest.names
-        return [Prediction(one, self.task, names, where=f"{where}[{i}]") for i, one in enumerate(found)]
-
-    def _size(self, inputs: Mapping[str, Any]) -> tuple[int, int] | None:
-        """Height and width of the input, where it is one picture or a batch of such."""
-        manifest = self.engine.manifest
-        arrays = [np.asarray(array) for array in inputs.values()]
-        if len(arrays) != 1 or arrays[0].ndim != 4:
-            return None
-        if manifest.preprocess:
-            return Preprocess.from_dict(manifest.preprocess).size_of(arrays[0])
+def place_of_inputs(manifest: PlanManifest, inputs: Mapping[str, Any]) -> Letterbox | None:
+    """Where a picture lies that fills the input of an engine; None where that is no picture, nor a batch of such."""
+    arrays = [np.asarray(array) for array in inputs.values()]
+    if len(arrays) != 1 or arrays[0].ndim != 4:
+        return None
+    if manifest.preprocess:
+        size = Preprocess.from_dict(manifest.preprocess).size_of(arrays[0])
+    else:
         height, width = arrays[0].shape[1:3] if manifest.inputs[0]["dtype"] == "uint8" else arrays[0].shape[2:]
-        return height, width
+        size = height, width
+    return Letterbox(1.0, 0, 0, size, size)
+
+
+def count_of(outputs: Mapping[str, NDArray[Any]]) -> int:
+    """How many rows a batch of outputs has; 1 where none of them has an axis."""
+    return next((len(array) for array in outputs.values() if array.ndim), 1)
 
 
 def read_inputs(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
@@ -108,7 +64,8 @@ def save_outputs(path: str | os.PathLike[str], outputs: Mapping[str, NDArray[Any
         RunnerError: the folder can't be written to.
     """
     try:
-        with whole(path) as (part,), open(part, "wb") as file:
-            np.savez(file, allow_pickle=False, **outputs)
+        with whole(path) as (part,), zipfile.ZipFile(part, "w") as archive:
+            for name, array in outputs.items():
+                write_array(archive, name, array)
     except OSError as error:
         raise RunnerError(f"{os.fspath(path)}: can't be written ({error.strerror})") from None

@@ -16,13 +16,19 @@ from wtsnet.decode import (
     Poses,
     RotatedDetection,
     RotatedDetections,
+    call_own,
     class_name,
 )
 
 
 def lines_of(where: str, found: Any, names: Names | None) -> Iterator[str]:
     """What is told of what was found in the picture called `where`: a line, and one for each object, class or lane. Of
-    a result of a user's own its `str`."""
+    a result of a user's own its `str`.
+
+    Raises:
+        RunnerError: that `str` fails.
+    """
+    where = printable(where)
     if isinstance(found, Detections | RotatedDetections):
         yield f"{where}: {len(found)} found"
         objects: list[Detection | RotatedDetection] = list(found)
@@ -41,7 +47,12 @@ def lines_of(where: str, found: Any, names: Names | None) -> Iterator[str]:
         for best in found:
             yield f"  {best.name:<16} {best.score:.3f}"
     else:
-        yield from _own(where, str(found).splitlines())
+        yield from _own(where, call_own(f"{where}: str of {type(found).__name__}", str, found).splitlines())
+
+
+def printable(text: str) -> str:
+    """Text for one line, in which what can't be printed, as a line's end in a file's name, is escaped."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def _lane(lane: Lane) -> str:

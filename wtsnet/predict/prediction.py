@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import numpy as np
 
 from wtsnet.decode import TASKS, ClassMap, Detections, RotatedDetections, call_own, plain
 from wtsnet.draw import save_image, show
-from wtsnet.errors import ImageError
+from wtsnet.errors import ImageError, WtsnetError
 from wtsnet.pictures import displayable
 from wtsnet.predict.lines import lines_of
 
@@ -32,13 +33,14 @@ class Names(dict[int, str]):
 class Prediction:
     """What was found in one picture.
 
-    It has a length and can be iterated over, as `found`; `str` of it are the lines that `wtsnet run` prints. What
-    `found` has is an attribute of it too: `masks` (n, H, W) of a segmentation, `keypoints` (n, K, 2 or 3) of poses,
-    `corners()` of turned boxes, and whatever a result of your own has.
+    It has a length, items and can be iterated over, as `found`: objects, lanes and classes by their index, the best
+    first, raw outputs by their name. `str` of it are the lines that `wtsnet run` prints. What `found` has is an
+    attribute of it too: `masks` (n, H, W) of a segmentation, `keypoints` (n, K, 2 or 3) of poses, `corners()` of turned
+    boxes, and whatever a result of your own has.
 
     Attributes:
         found: `wtsnet.decode`'s Detections, Instances, Poses, RotatedDetections or ClassMap, a tuple of Lanes, a list
-            of ClassScores; or what a decoder of your own gave.
+            of ClassScores; what a decoder of your own gave; or, raw, a mapping of the outputs by name.
         task: "detect" … or your own.
         where: what the picture is called in messages: its path, or such as "frame 3".
         path: of the picture; None where it came from no file.
@@ -96,12 +98,15 @@ class Prediction:
         return self._of(name)
 
     def _of(self, name: str) -> Any:
-        has = self._best() if self.task == "classify" else getattr(self.found, "__dict__", {})
+        best = isinstance(self.found, list) and self.task == "classify"
+        has = self._best() if best else getattr(self.found, "__dict__", {})
         if name in has:
             return has[name]
         if hasattr(self.found, name):
             return getattr(self.found, name)
         there = f", only {', '.join(has)}" if has else f": found is of {type(self.found).__name__}"
+        if isinstance(self.found, Mapping):
+            there = f", only the items {', '.join(map(repr, self.found))}"
         raise AttributeError(f"a result of the task {self.task!r} has no {name!r}{there}")
 
     def _best(self) -> dict[str, NDArray[Any]]:
@@ -111,12 +116,27 @@ class Prediction:
             "classes": np.array([one.index for one in self.found], np.int64),
         }
 
+    def __bool__(self) -> bool:
+        """Whether anything was found; a result that has no length is something."""
+        try:
+            return len(self) > 0
+        except TypeError:
+            return True
+
     def __len__(self) -> int:
         return len(self.found.shares() if isinstance(self.found, ClassMap) else self.found)
 
     def __iter__(self) -> Iterator[Any]:
         """Each object, lane or class; of a map of classes the index of each and how much of the picture it covers."""
         return iter(self.found.shares().items() if isinstance(self.found, ClassMap) else self.found)
+
+    def __getitem__(self, key: Any) -> Any:
+        """An object, lane or class by its index, the best first, or a slice of them; an output by its name."""
+        if isinstance(self.found, Detections | RotatedDetections | ClassMap):
+            return list(self)[key]
+        if not hasattr(self.found, "__getitem__"):
+            raise TypeError(f"a result of the task {self.task!r} has no items: found is of {type(self.found).__name__}")
+        return self.found[key]
 
     def __str__(self) -> str:
         return "\n".join(lines_of(self.where, self.found, self._known))
@@ -129,10 +149,11 @@ class Prediction:
         `wtsnet.decode.plain`), or what a result of your own is as plain data.
 
         Raises:
-            RunnerError: a result of your own that JSON can't hold.
+            RunnerError: a result of your own that JSON can't hold; the picture is named, and the key.
             ManifestError: the manifest names some classes, but not all that were found.
         """
-        return {"picture": self.where, "task": self.task, "results": plain(self.found, self._known)}
+        with self._named():
+            return {"picture": self.where, "task": self.task, "results": plain(self.found, self._known)}
 
     def plot(self) -> NDArray[np.uint8]:
         """A copy of the picture with what was found in it, (height, width, 3) uint8. With a Predictor of order="bgr",
@@ -155,8 +176,21 @@ class Prediction:
 
     def _drawn(self) -> NDArray[np.uint8]:
         """(height, width, 3) RGB."""
+        with self._named():
+            return self._shown()
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Errors in the block name the picture."""
+        try:
+            yield
+        except WtsnetError as error:
+            error.args = (f"{self.where}: {error}",)
+            raise
+
+    def _shown(self) -> NDArray[np.uint8]:
         if self.picture is None:
-            raise ImageError(f"{self.where}: there is no picture to draw on")
+            raise ImageError("there is no picture to draw on")
         canvas = displayable(self.picture)
         if self.task in TASKS or isinstance(self.found, Detections | RotatedDetections | ClassMap):
             return show(canvas, self.found, self._known)

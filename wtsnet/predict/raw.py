@@ -84,13 +84,15 @@ class RawFile:
         return self._files[name]
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
-        with self._open:
-            if kind is None:
-                try:
+        try:
+            with self._open:
+                if kind is None:
                     with whole(self._path) as (part,), zipfile.ZipFile(part, "w") as archive:
                         self._write(archive)
-                except OSError as failed:
-                    raise RunnerError(f"{self._path}: can't be written ({failed.strerror})") from None
+        except OSError as failed:
+            # Closing a file writes what was left of it, which on a full disk fails again: what was said first counts.
+            if kind is None:
+                raise RunnerError(f"{self._path}: can't be written ({failed.strerror})") from None
 
     def _write(self, archive: zipfile.ZipFile) -> None:
         for name, file in self._files.items():
@@ -105,8 +107,13 @@ class RawFile:
                 file.seek(0)
                 shutil.copyfileobj(file, member, 1 << 20)
         if PICTURE not in self._files:
-            with archive.open(f"{PICTURE}.npy", "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, np.array(self._pictures, np.str_), allow_pickle=False)
+            write_array(archive, PICTURE, np.array(self._pictures, np.str_))
+
+
+def write_array(archive: zipfile.ZipFile, name: str, array: NDArray[Any]) -> None:
+    """Write an array into an .npz under any name: np.savez takes some for its own arguments."""
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+        np.lib.format.write_array(member, np.asanyarray(_known(array)), allow_pickle=False)
 
 
 def _known(array: NDArray[Any]) -> NDArray[Any]:

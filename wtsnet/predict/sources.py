@@ -23,8 +23,8 @@ _EXPECTED = (
 class Item(NamedTuple):
     """One picture to be read.
 
-    where: what it is called. path, frame: the one or the other. is_array: whether the frame is an array, which tells of
-    its channels no more than how many there are.
+    where: what it is called. path, frame: the one or the other. is_array: whether it is an array, or a .npy file that
+    holds one, which tells of its channels no more than how many there are.
     """
 
     where: str
@@ -39,11 +39,16 @@ class Item(NamedTuple):
             ImageError: it can't be read; what it is called is said.
         """
         if self.path is not None:
-            return read_image(self.path, channels)
+            return _read(self.path, channels)
         try:
             return as_picture(_array(self.frame), channels, order)
         except ImageError as error:
             raise ImageError(f"{self.where}: {str(error).removeprefix('frame: ')}") from None
+        except Exception as error:  # a PIL image is read only now, and a damaged one makes it raise nearly anything
+            if not isinstance(self.frame, Image.Image):
+                raise
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise ImageError(f"{self.where}: not a readable picture ({reason})") from error
 
 
 class Given(NamedTuple):
@@ -62,7 +67,9 @@ def given(source: Any) -> Given:
     if isinstance(source, str | os.PathLike):
         if is_several(source):
             return Given("files", paths_of(file.path for file in files_of(source)))
-        return Given("one", [Item(str(source), Path(source), None)])
+        if not os.fspath(source):
+            raise ImageError(f"found {source!r}, expected {_EXPECTED}")
+        return Given("one", [_path(source)])
     if _is_frame(source):
         return Given("one", [_frame("frame", source)])
     if isinstance(source, list | tuple):
@@ -76,13 +83,26 @@ def given(source: Any) -> Given:
 
 def paths_of(found: Iterable[str | os.PathLike[str]]) -> Iterator[Item]:
     """Paths as items."""
-    return (Item(str(path), Path(path), None) for path in found)
+    return map(_path, found)
+
+
+def _path(path: str | os.PathLike[str]) -> Item:
+    return Item(str(path), Path(path), None, Path(path).suffix.lower() == ".npy")
+
+
+def _read(path: Path, channels: int) -> Picture:
+    if is_several(path):
+        raise ImageError(f"{path}: found a folder or a glob among pictures, expected one picture; give it alone")
+    try:
+        return read_image(path, channels)
+    except ImageError as error:  # Pillow names the file too
+        raise ImageError(str(error).replace(f" {str(path)!r}", "")) from None
 
 
 def _numbered(source: Iterable[Any]) -> Iterator[Item]:
     for i, one in enumerate(source):
         if isinstance(one, str | os.PathLike):
-            yield Item(str(one), Path(one), None)
+            yield _path(one)
         else:
             yield _frame(f"frame {i}", one)
 

@@ -101,7 +101,10 @@ def _unpickled(name: str, key: str | None) -> torch.nn.Module:
     except OSError as error:
         raise CheckpointError(f"{name}: can't be read ({error.strerror or error})") from None
     except (ImportError, AttributeError) as error:
-        raise CheckpointError(f"{name}: its code is not found ({error}); --path says where it is") from None
+        raise CheckpointError(
+            f"{name}: its code is not found ({error}); --path says where it is, and for a class of a script give "
+            "FILE.py:NAME with the weights"
+        ) from None
     except Exception as error:
         reason = str(error).partition("\n")[0]
         raise CheckpointError(f"{name}: can't be unpickled ({type(error).__name__}: {reason})") from None
