@@ -116,8 +116,11 @@ def _before_crop(made: Mapping[str, Any], side: int, image: Image | None) -> Any
 
 
 def _fit(inputs: Sequence[Input], made: dict[str, Any], model: str, layout: str | None) -> tuple[tuple[int, int], int]:
-    """The usual (height, width) of the network's input of a `layout`, None where nobody says, and its channels. `made` is
-    told where these are."""
+    """The usual (height, width) of the network's input, and its channels. `made` is told where these are.
+
+    Args:
+        layout: of the input; None where nobody says.
+    """
     if len(inputs) != 1 or len(inputs[0]["opt"]) != 4:
         takes = ", ".join(f"{one['name']} {'×'.join(map(str, one['shape']))}" for one in inputs)
         raise ModelError(f"{model}: preprocess: found {made['kind']!r}, but no picture fits the inputs ({takes})")
