@@ -12,6 +12,7 @@ import argparse
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
+from warnings import catch_warnings, simplefilter
 
 from rich.console import Console
 from rich.table import Table
@@ -74,7 +75,10 @@ def demo(out: Path, console: Console) -> None:
 
     def detect() -> str:
         engine = wtsnet.load(plan)
-        with Predictor(engine) as predictor:
+        with catch_warnings():
+            simplefilter("ignore", wtsnet.WtsnetWarning)  # the table says what ran, and why
+            predictor = Predictor(engine)
+        with predictor:
             result = predictor(image)
         result.save(found)
         seen = " ".join(result.names[one.index] for one in result)
