@@ -65,6 +65,8 @@ def test_the_example_model_equals_pytorch(folder: Path) -> None:
     (folder / "tiny.py").write_text(code, encoding="utf-8")
     printed = run([sys.executable, "tiny.py"], folder)
     assert float(printed.split(":")[1]) < 1e-6
+    printed = run("wtsnet run tiny.plan tools/digits/held_out.png", folder)
+    assert len(printed.splitlines()) == 6  # the picture, and its five best classes
     assert (folder / "tiny.plan.yaml").is_file()
 
 
