@@ -9,11 +9,23 @@ from pathlib import Path
 
 import pytest
 
-from wtsnet.manifest.files import sha256, whole
+from wtsnet.manifest.files import is_among, sha256, whole
 
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_among_others(tmp_path: Path) -> None:
+    a, b, none = tmp_path / "a", tmp_path / "b", tmp_path / "none"
+    a.write_text("a")
+    b.write_text("a")
+    (tmp_path / "link").symlink_to("a")
+    (tmp_path / "hard").hardlink_to(a)
+    for name in ("a", "./a", "link", "hard"):
+        assert is_among(a, [none, b, tmp_path / name])
+    assert not is_among(a, [none, b])
+    assert not is_among(none, [none, a])
 
 
 def test_files_appear_together(tmp_path: Path) -> None:

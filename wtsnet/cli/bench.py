@@ -104,7 +104,7 @@ def _percentiles(text: str) -> list[float]:
 
 
 def _shapes(texts: list[str] | None) -> dict[str, tuple[int, ...]] | None:
-    shapes = model_options(None, None, None, None, None, None, texts).get("shapes")
+    shapes = model_options(shape=texts).get("shapes")
     for name, shape in (shapes or {}).items():
         if isinstance(shape[0], tuple):
             raise RunnerError(f"--shape: found a range for {name}, expected one shape, as in {name}=1x3x224x224")

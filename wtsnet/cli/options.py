@@ -16,6 +16,7 @@ from rich.progress import Progress
 from wtsnet.definition import define, parsed
 from wtsnet.engine import build
 from wtsnet.errors import ModelError
+from wtsnet.manifest import is_among
 from wtsnet.proof import compare, verify
 
 if TYPE_CHECKING:
@@ -94,12 +95,12 @@ _OWN = {
 
 
 def model_options(
-    batch: str | None,
-    imgsz: str | None,
-    precision: str | None,
-    head: str | None,
-    fold_bn: bool | None,
-    set_: list[str] | None,
+    batch: str | None = None,
+    imgsz: str | None = None,
+    precision: str | None = None,
+    head: str | None = None,
+    fold_bn: bool | None = None,
+    set_: list[str] | None = None,
     shape: list[str] | None = None,
     input: str | None = None,
     preprocess: Mapping[str, Any] | None = None,
@@ -231,9 +232,8 @@ def check_target(out: Path, *read: str | Path | None) -> None:
     Raises:
         ModelError: `out` is one of the files `read`.
     """
-    for one in read:
-        if one is not None and out.exists() and Path(one).exists() and out.samefile(one):
-            raise ModelError(f"{out}: would be overwritten, and this command reads it; choose another name with --out")
+    if is_among(out, [one for one in read if one is not None]):
+        raise ModelError(f"{out}: would be overwritten, and this command reads it; choose another name with --out")
 
 
 def print_columns(rows: Sequence[Sequence[str]]) -> None:

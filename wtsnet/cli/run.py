@@ -123,19 +123,15 @@ def run(
     Example: wtsnet run yolov5s.plan street.jpg holidays 'more/**/*.png' -o found
     """
     made = preprocess_option(preprocess, mean, std, order)
-    options = model_options(None, imgsz, precision, head, None, set_, shape, None, made, task)
+    options = model_options(
+        imgsz=imgsz, precision=precision, head=head, set_=set_, shape=shape, preprocess=made, task=task
+    )
     asked: dict[str, Any] = {"conf": conf, "iou": iou, "limit": limit}
     _check_words(sources, out, raw, inputs, strict)
     files = [file for source in sources or () for file in files_of(source, out)]
     if raw is not None:
-        known = [Path(plan), *([weights] if weights else [])]
-        read: list[str | Path] = [
-            *known,
-            *map(manifest_path, known),
-            *(file.path for file in files),
-            *([inputs] if inputs else []),
-        ]
-        check_unread(raw, read)
+        given = [path for path in (Path(plan), weights, inputs) if path is not None]
+        check_unread(raw, [*given, *map(manifest_path, given), *(file.path for file in files)])
     if inputs is not None:
         arrays = read_inputs(inputs)
         if batch is not None and _is_plan(plan, weights):
@@ -194,7 +190,7 @@ def _engine(plan: str, weights: Path | None, batch: str | None, options: dict[st
             raise ModelError(f"batch: found {batch!r}, expected a number: of a plan, how many pictures at once")
         return load_plan(Path(plan)).told(**told), None if batch is None else int(batch)
     with late_progress() as progress:
-        built = build(plan, weights, progress=progress, **options, **model_options(batch, None, None, None, None, None))
+        built = build(plan, weights, progress=progress, **options, **model_options(batch))
     return built, None
 
 

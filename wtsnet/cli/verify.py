@@ -31,7 +31,7 @@ def verify(
 
     Example: wtsnet verify yolov5s -w yolov5s.wts -g golden.npz
     """
-    options = model_options(None, None, precision, head, fold_bn, set_)
+    options = model_options(precision=precision, head=head, fold_bn=fold_bn, set_=set_)
     with late_progress() as progress:
         report = compare(model, weights, golden, tolerance=tolerance, device=device, progress=progress, **options)
     worst = [(row.name, f"{row.error:.2e}", row.note) for row in report.worst]

@@ -7,11 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from wtsnet.decode.detectors import Outputs
 from wtsnet.errors import ModelError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from wtsnet.decode.classes import Names
     from wtsnet.pictures import Placement
 
@@ -41,7 +40,6 @@ class Seen:
     limit: int | None = None
 
 
-Outputs = Mapping[str, "NDArray[Any]"]
 Function = Callable[[Outputs, Seen], Any]
 F = TypeVar("F", bound=Function)
 _DECODERS: dict[str, Function] = {}

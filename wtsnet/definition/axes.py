@@ -190,8 +190,15 @@ class Axes:
 
 def _sides(shape: Sequence[Axis], height: Range, width: Range) -> dict[int, Range]:
     """The axes of height and width of (N, C, H, W) or (N, H, W, C)."""
-    first = 1 if shape[3] in (1, 3, 4) and shape[1] not in (1, 3, 4) else 2
+    first = 1 if channels_last(shape) else 2
     return {first: height, first + 1: width}
+
+
+def channels_last(shape: Sequence[Axis]) -> bool | None:
+    """Whether the channels of pictures are the last of four axes, and not the second; None where their number, which
+    would be 1, 3 or 4, does not tell."""
+    first, last = (shape[axis] in (1, 3, 4) for axis in (1, 3))
+    return None if first == last else last
 
 
 def _is_fixed(axis: Axis) -> bool:

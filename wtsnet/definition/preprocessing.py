@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from wtsnet.definition.axes import channels_last
 from wtsnet.definition.pixels import told
 from wtsnet.errors import ManifestError, ModelError
 from wtsnet.pictures import Preprocess
@@ -89,7 +90,7 @@ def finished(
     if not made:
         return {}
     made = dict(made)
-    (height, width), channels = _fit(inputs, made, model, "NCHW" if image and kind == "float32" else made.get("layout"))
+    (height, width), channels = _fit(inputs, made, model, None if image is None else kind != "float32")
     if made["kind"] == "keep":
         made.pop("size", None)
     else:
@@ -115,43 +116,31 @@ def _before_crop(made: Mapping[str, Any], side: int, image: Image | None) -> Any
     return round(resize * side / (image.size if isinstance(image.size, int) else max(image.size)))
 
 
-def _fit(inputs: Sequence[Input], made: dict[str, Any], model: str, layout: str | None) -> tuple[tuple[int, int], int]:
+def _fit(inputs: Sequence[Input], made: dict[str, Any], model: str, last: bool | None) -> tuple[tuple[int, int], int]:
     """The usual (height, width) of the network's input, and its channels. `made` is told where these are.
 
     Args:
-        layout: of the input; None where nobody says.
+        last: whether the channels are the last axis; None where the model does not say.
     """
     if len(inputs) != 1 or len(inputs[0]["opt"]) != 4:
         takes = ", ".join(f"{one['name']} {'×'.join(map(str, one['shape']))}" for one in inputs)
         raise ModelError(f"{model}: preprocess: found {made['kind']!r}, but no picture fits the inputs ({takes})")
     (spec,) = inputs
-    told = made.get("layout")
-    last = layout == "NHWC" if layout and not (told and _is_clear(spec["shape"])) else _is_last(spec["shape"])
-    if told and (told == "NHWC") != last:
+    layout, pixels = made.get("layout"), spec["dtype"] == "uint8"
+    last = channels_last(spec["shape"]) if last is None else last
+    if layout and last is not None and (layout == "NHWC") != last:
         text = f"{spec['name']} {spec['shape']}"
-        raise ModelError(f"{model}: preprocess: layout: found {told!r}, but the input is {text}")
-    if spec["dtype"] == "uint8":
-        if _is_clear(spec["shape"]) and not last:
-            text = f"{spec['name']} uint8 {spec['shape']}"
-            raise ModelError(
-                f"{model}: preprocess: found the input {text}, expected pixels (N, height, width, channels)"
-            )
-        last = True
+        raise ModelError(f"{model}: preprocess: layout: found {layout!r}, but the input is {text}")
+    if pixels and last is False:
+        text = f"{spec['name']} uint8 {spec['shape']}"
+        raise ModelError(f"{model}: preprocess: found the input {text}, expected pixels (N, height, width, channels)")
+    if pixels:
         made["dtype"] = "uint8"
-    elif last:
+    elif last or layout == "NHWC":
         made["layout"] = "NHWC"
-    _, *rest = spec["opt"]
-    return ((rest[0], rest[1]), rest[2]) if last else ((rest[1], rest[2]), rest[0])
-
-
-def _is_clear(shape: Sequence[int]) -> bool:
-    """Whether numbers of channels tell where these are."""
-    return (shape[3] in (1, 3, 4)) != (shape[1] in (1, 3, 4))
-
-
-def _is_last(shape: Sequence[int]) -> bool:
-    """Whether the channels are the last axis, as numbers of them tell."""
-    return shape[3] in (1, 3, 4) and shape[1] not in (1, 3, 4)
+    _, first, second, third = spec["opt"]
+    at_end = pixels or made.get("layout") == "NHWC"
+    return ((first, second), third) if at_end else ((second, third), first)
 
 
 def check_fit(made: Preprocess, takes: Input) -> None:

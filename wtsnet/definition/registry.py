@@ -6,8 +6,9 @@
     @model("matcher", inputs={"left": Input(("N", 3, 64, 64)), "tokens": Input(("N", "T"), "int64")})
     def matcher(s: Scope, left: Tensor, tokens: Tensor) -> Tensor: ...
 
-A model function takes the root scope, its inputs in their order, floats in the network's precision, and its variant's
-configuration (a frozen dataclass) when it has variants; it returns its output, a tuple of several, or several by name.
+A model function takes the root scope, its inputs (by name where its parameters have these names, else in their order),
+floats in the network's precision, and its variant's configuration (a frozen dataclass) when it has variants; it returns
+its output, a tuple of several, or several by name.
 """
 
 from __future__ import annotations

@@ -26,6 +26,8 @@ Rectangle: TypeAlias = tuple[int, int, int, int]  # left, top, right, bottom; th
 Font: TypeAlias = "ImageFont.ImageFont | ImageFont.FreeTypeFont"
 
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP", ".webp": "WEBP"}
+WRITTEN = tuple(_FORMATS)
+"""The suffixes of pictures that `save_image` writes."""
 
 
 @dataclass(frozen=True)

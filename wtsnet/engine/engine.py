@@ -14,7 +14,7 @@ from wtsnet.definition import OnnxFile, decoders_of, define, finished, is_onnx, 
 from wtsnet.engine.foreign import described
 from wtsnet.engine.planfile import PlanFile, without_header
 from wtsnet.errors import EngineError, ManifestError, warn
-from wtsnet.manifest import PlanManifest, WtsRef, manifest_path, sha256, whole
+from wtsnet.manifest import PlanManifest, PlanRef, WtsRef, manifest_path, sha256, whole
 from wtsnet.network import Weights
 from wtsnet.runtime import make_runner
 from wtsnet.wts import write_wts
@@ -62,12 +62,7 @@ class Engine:
         Raises:
             EngineError: the file can't be read or is no plan; there is no GPU here that opens it.
         """
-        path = Path(path)
-        data = _content(path)
-        try:
-            return cls(PlanFile.of(data).plan, described(data, path.name), path=path)
-        except EngineError as error:
-            raise EngineError(f"{path}: {error}") from None
+        return _asked(Path(path), _content(Path(path)))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the plan, and its manifest beside it as `<path>.yaml`; all whole or not at all.
@@ -96,17 +91,20 @@ class Engine:
                     self.manifest,
                     model=_renamed(self.manifest.model, lambda name: _relative(self._file(name), target.parent)),
                     weights=weights,
-                    plan={  # of what is written: where the file that was loaded had a header, it was another
-                        "file": target.name,
-                        "sha256": hashlib.sha256(self.plan).hexdigest(),
-                        "bytes": len(self.plan),
-                    },
+                    plan={**self._written(), "file": target.name},
                 )
                 manifest.write(yaml)
         except OSError as error:
             raise EngineError(f"{os.fspath(path)}: can't be written ({error.strerror})") from None
         self.manifest = manifest
         self.path = target
+
+    def _written(self) -> PlanRef:
+        """What a manifest says of the plan's bytes; that of a file with a header tells of the header too."""
+        told = self.manifest.plan
+        if len(self.plan) == told["bytes"]:
+            return told
+        return {**told, "sha256": hashlib.sha256(self.plan).hexdigest(), "bytes": len(self.plan)}
 
     def network(self) -> Network:
         """The network that the plan was built from; defined again from the manifest and the weights when the
@@ -188,11 +186,11 @@ class Engine:
         task = self.manifest.decode.get("task", "none")
         if task == "none" or task in TASKS:
             return None
-        if task not in decoders() or split(self.manifest.model)[0] is None:
-            return decoders_of(self.model()).get(task) if self.manifest.model else decoders().get(task)
-        model = _renamed(self.manifest.model, lambda name: str(self._file(name)))
-        source, _ = split(model)
-        return (decoders_of(model) if source is not None and source.is_file() else decoders()).get(task)
+        here = decoders().get(task)
+        source, _ = split(_renamed(self.manifest.model, lambda name: str(self._file(name))))
+        if source is None or (here is not None and not source.is_file()):
+            return here
+        return decoders_of(self.model()).get(task)
 
     def _file(self, name: str) -> Path:
         """Where a file that the manifest names is: there, or beside the plan where it lies there only."""
@@ -269,7 +267,7 @@ def load(path: str | os.PathLike[str], trust: bool = False) -> Engine:
 
 def _without_manifest(path: Path, data: bytes, trust: bool) -> Engine:
     if trust:
-        return Engine.of_plan(path)
+        return _asked(path, data)
     try:
         PlanFile.of(data)
     except EngineError as error:
@@ -279,6 +277,14 @@ def _without_manifest(path: Path, data: bytes, trust: bool) -> Engine:
         "writes one, and wtsnet.load(…, trust=True) does without; both open the plan, which runs what is in it: "
         "only for plans from a source that you trust"
     )
+
+
+def _asked(path: Path, data: bytes) -> Engine:
+    """The engine of a plan's file, which tells itself what it takes."""
+    try:
+        return Engine(without_header(data), described(data, path.name), path=path)
+    except EngineError as error:
+        raise EngineError(f"{path}: {error}") from None
 
 
 def _content(path: Path) -> bytes:

@@ -3,7 +3,7 @@
 It knows nothing of what the values mean to a network: no TensorRT, no torch, no layer.
 """
 
-from wtsnet.manifest.files import sha256, whole
+from wtsnet.manifest.files import is_among, sha256, whole
 from wtsnet.manifest.manifest import (
     Input,
     Output,
@@ -14,6 +14,7 @@ from wtsnet.manifest.manifest import (
     manifest_path,
     read_manifest,
 )
+from wtsnet.manifest.npz import read_npz, write_array
 from wtsnet.manifest.values import height_width, numbers, one_of, whole_number
 from wtsnet.manifest.version import VERSION
 
@@ -26,11 +27,14 @@ __all__ = [
     "WeightsManifest",
     "WtsRef",
     "height_width",
+    "is_among",
     "manifest_path",
     "numbers",
     "one_of",
     "read_manifest",
+    "read_npz",
     "sha256",
     "whole",
     "whole_number",
+    "write_array",
 ]

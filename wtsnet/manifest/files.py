@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 
 @contextmanager
@@ -41,6 +41,11 @@ def whole(*paths: str | os.PathLike[str]) -> Iterator[tuple[Path, ...]]:
         for part in temporary:
             with suppress(FileNotFoundError):
                 part.unlink()
+
+
+def is_among(target: str | os.PathLike[str], paths: Iterable[str | os.PathLike[str]]) -> bool:
+    """Whether a file is one of others, by whatever name or link."""
+    return os.path.exists(target) and any(os.path.exists(path) and os.path.samefile(target, path) for path in paths)
 
 
 def sha256(path: str | os.PathLike[str]) -> str:

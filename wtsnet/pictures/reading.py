@@ -37,7 +37,8 @@ def read_image(path: str | os.PathLike[str], channels: int = 3) -> Picture:
     except ImageError as error:
         raise ImageError(f"{os.fspath(path)}: {str(error).removeprefix('frame: ')}") from None
     except Exception as error:  # a damaged file makes Pillow's parsers raise nearly anything
-        reason = " ".join(str(error).split()) or type(error).__name__
+        text = str(error).replace(f" {os.fspath(path)!r}", "")  # which is named anyway
+        reason = " ".join(text.split()) or type(error).__name__
         raise ImageError(f"{os.fspath(path)}: not a readable picture ({reason})") from error
 
 

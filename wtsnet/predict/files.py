@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 from PIL import Image
 
+from wtsnet.draw import WRITTEN
 from wtsnet.errors import ImageError
+from wtsnet.manifest import is_among
 
 # Formats that Pillow knows by their first bytes, and can't read.
 _ONLY_KNOWN = ("BUFR", "GRIB", "HDF5", "MPEG", "WMF")
-# What `wtsnet.draw.save_image` writes.
-_WRITTEN = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 
 
 class File(NamedTuple):
@@ -144,7 +144,7 @@ def targets_of(files: Sequence[File], out: str | os.PathLike[str]) -> list[Path]
     taken: dict[Path, str] = {}
     for path, inside in files:
         target = Path(out, inside)
-        if target.suffix.lower() not in _WRITTEN:
+        if target.suffix.lower() not in WRITTEN:
             target = target.with_suffix(".png")
         if target in taken:
             raise ImageError(f"{path}: would go to {target}, and so would {taken[target]}")
@@ -162,10 +162,8 @@ def check_unread(target: str | os.PathLike[str], read: Iterable[str | os.PathLik
     Raises:
         ImageError: `target` is one of them.
     """
-    real = os.path.realpath(target)
-    for path in read:
-        if os.path.realpath(path) == real:
-            raise ImageError(f"{os.fspath(target)}: is read by this command; write to another file")
+    if is_among(target, read):
+        raise ImageError(f"{os.fspath(target)}: is read by this command; write to another file")
 
 
 def make_folder(folder: Path) -> None:

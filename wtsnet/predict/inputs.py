@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wtsnet.errors import RunnerError
-from wtsnet.manifest import whole
+from wtsnet.manifest import read_npz, whole, write_array
 from wtsnet.pictures import Letterbox, Preprocess
-from wtsnet.predict.raw import write_array
+from wtsnet.predict.raw import nameable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,14 +46,10 @@ def read_inputs(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
     """
     name = os.fspath(path)
     try:
-        with open(path, "rb") as stream:  # numpy leaves what it opens itself open where it can't read it
-            file = np.load(stream, allow_pickle=False)
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise ValueError("it holds a single array without a name")
-            return dict(file)
+        return read_npz(path)
     except OSError as error:
         raise RunnerError(f"{name}: can't be read ({error.strerror or error})") from None
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+    except ValueError as error:
         raise RunnerError(f"{name}: expected an .npz of the inputs by name ({error})") from None
 
 
@@ -66,6 +62,6 @@ def save_outputs(path: str | os.PathLike[str], outputs: Mapping[str, NDArray[Any
     try:
         with whole(path) as (part,), zipfile.ZipFile(part, "w") as archive:
             for name, array in outputs.items():
-                write_array(archive, name, array)
+                write_array(archive, name, nameable(array))
     except OSError as error:
         raise RunnerError(f"{os.fspath(path)}: can't be written ({error.strerror})") from None

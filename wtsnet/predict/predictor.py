@@ -189,11 +189,8 @@ class Predictor:
         if self._picturing is None:
             check_takes_pictures(self.engine, "give the inputs by name, as a mapping")
         assert self._picturing is not None
-        most = (
-            1
-            if kind == "one"
-            else self._batch or max(1, self._picturing.takes["min" if kind == "stream" else "max"][0])
-        )
+        usual = self._picturing.takes["min" if kind == "stream" else "max"][0]
+        most = 1 if kind == "one" else self._batch or max(1, usual)
         found = batches(items, self._picturing.read, most, self._picturing.alike)
         # A generator is never asked from another thread: who gives one need not be ready for that.
         return self._of_batches(self._picturing, ahead(found) if kind == "files" else found, broken)

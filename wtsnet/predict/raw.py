@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from wtsnet.errors import RunnerError
-from wtsnet.manifest import whole
+from wtsnet.manifest import whole, write_array
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,7 +59,7 @@ class RawFile:
             RunnerError: an output has another size than in the rows before, or the disk is full.
         """
         for name, array in outputs.items():
-            array = _known(array)
+            array = nameable(array)
             kind = array.dtype, array.shape
             if self._kinds.setdefault(name, kind) != kind:
                 raise RunnerError(
@@ -110,12 +110,6 @@ class RawFile:
             write_array(archive, PICTURE, np.array(self._pictures, np.str_))
 
 
-def write_array(archive: zipfile.ZipFile, name: str, array: NDArray[Any]) -> None:
-    """Write an array into an .npz under any name: np.savez takes some for its own arguments."""
-    with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-        np.lib.format.write_array(member, np.asanyarray(_known(array)), allow_pickle=False)
-
-
-def _known(array: NDArray[Any]) -> NDArray[Any]:
+def nameable(array: NDArray[Any]) -> NDArray[Any]:
     """An array of a dtype that an .npz can name: float32 in the place of ml_dtypes'."""
     return array.astype(np.float32) if array.dtype.kind == "V" else array

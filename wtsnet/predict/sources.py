@@ -93,10 +93,7 @@ def _path(path: str | os.PathLike[str]) -> Item:
 def _read(path: Path, channels: int) -> Picture:
     if is_several(path):
         raise ImageError(f"{path}: found a folder or a glob among pictures, expected one picture; give it alone")
-    try:
-        return read_image(path, channels)
-    except ImageError as error:  # Pillow names the file too
-        raise ImageError(str(error).replace(f" {str(path)!r}", "")) from None
+    return read_image(path, channels)
 
 
 def _numbered(source: Iterable[Any]) -> Iterator[Item]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from wtsnet.definition import Image, define, find, weights_of
 from wtsnet.errors import VerifyError
+from wtsnet.proof.inputs import shape_text
 from wtsnet.trt import numpy_dtype
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def by_the_models_names(golden: Any, inputs: Arrays, model: str, takes: Image | 
     """
     names = [takes.name] if isinstance(takes, Image) else list(takes)
     if len(inputs) != len(names):
-        found = ", ".join(f"{name} {_text(array)}" for name, array in inputs.items()) or "no inputs"
+        found = ", ".join(f"{name} {shape_text(array.shape)}" for name, array in inputs.items()) or "no inputs"
         raise VerifyError(f"{golden}: found {found}; expected {len(names)} of them: {model} takes {', '.join(names)}")
     others = iter([array for name, array in inputs.items() if name not in names])
     made = {name: inputs[name] if name in inputs else next(others) for name in names}
@@ -81,7 +82,3 @@ def of_its_dtypes(golden: Any, inputs: Arrays, net: Network) -> dict[str, NDArra
             raise VerifyError(f"{golden}: input {name}: found {array.dtype} values that {dtype} can't hold exactly")
         made[name] = cast
     return made
-
-
-def _text(array: NDArray[Any]) -> str:
-    return "×".join(map(str, array.shape)) or "()"

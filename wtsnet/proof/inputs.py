@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wtsnet.errors import VerifyError, nearest
+from wtsnet.manifest import read_npz
 from wtsnet.pictures import Preprocess, read_image
 from wtsnet.trt import numpy_dtype
 
@@ -65,7 +64,7 @@ def _sample(shape: tuple[int, ...], dtype: str, random: np.random.Generator) -> 
         low, high = _INTEGERS[dtype]
         return random.integers(low, high, shape, endpoint=True).astype(dtype)
     except (MemoryError, ValueError):  # "array is too big" is the latter
-        raise VerifyError(f"shape: found {_text(shape)}, which is too large for this machine's memory") from None
+        raise VerifyError(f"shape: found {shape_text(shape)}, which is too large for this machine's memory") from None
 
 
 def given_inputs(
@@ -111,12 +110,8 @@ def read_inputs(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
         VerifyError: it can't be read, or is none.
     """
     try:
-        with open(path, "rb") as file:
-            arrays = np.load(file, allow_pickle=False)
-            if not isinstance(arrays, np.lib.npyio.NpzFile):
-                raise ValueError("it holds a single array without a name")
-            return dict(arrays)
-    except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        return read_npz(path)
+    except (OSError, ValueError) as error:
         raise VerifyError(f"{os.fspath(path)}: can't be read as an .npz of inputs ({error})") from None
 
 
@@ -125,7 +120,7 @@ def _common_shape(pair: Pair) -> tuple[int, ...]:
     for shape in (spec["opt"] for spec in pair):
         if all(len(spec["min"]) == len(shape) and _within(spec, shape) for spec in pair):
             return tuple(shape)
-    takes = " and ".join(f"{spec['name']} {_text(spec['min'])} to {_text(spec['max'])}" for spec in pair)
+    takes = " and ".join(f"{spec['name']} {shape_text(spec['min'])} to {shape_text(spec['max'])}" for spec in pair)
     raise VerifyError(f"no shape fits both networks: they take {takes}; see --batch, --imgsz and --shape")
 
 
@@ -133,7 +128,7 @@ def _within(spec: Input, shape: Sequence[int]) -> bool:
     return all(low <= size <= high for low, size, high in zip(spec["min"], shape, spec["max"], strict=True))
 
 
-def _text(shape: Sequence[int]) -> str:
+def shape_text(shape: Sequence[int]) -> str:
     return "×".join(map(str, shape)) or "()"
 
 

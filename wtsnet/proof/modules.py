@@ -20,6 +20,7 @@ import numpy as np
 
 from wtsnet.checkpoint import load_checkpoint
 from wtsnet.errors import CheckpointError, VerifyError, WeightError, WtsnetError, nearest, place_of
+from wtsnet.proof.inputs import shape_text
 from wtsnet.wts import read_wts
 
 if TYPE_CHECKING:
@@ -214,7 +215,7 @@ def _fill(module: torch.nn.Module, name: str, path: Path, key: str | None) -> No
     found = [
         *_listed("it lacks", [one for one in result.missing_keys if one not in wrong]),
         *_listed("the module has no", result.unexpected_keys),
-        *_listed("of another shape:", [f"{k} {_text(v)} for {_text(known[k])}" for k, v in wrong.items()]),
+        *_listed("of another shape:", [f"{k} {shape_text(v)} for {shape_text(known[k])}" for k, v in wrong.items()]),
     ]
     if found:
         raise WeightError(f"{path}: does not fit {name}: {'; '.join(found)}")
@@ -235,7 +236,3 @@ def _listed(what: str, names: list[str]) -> list[str]:
         return []
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return [f"{what} {', '.join(names[:3])}{more}"]
-
-
-def _text(shape: tuple[int, ...]) -> str:
-    return "×".join(map(str, shape)) or "()"

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wtsnet.errors import VerifyError
-from wtsnet.manifest import whole
+from wtsnet.manifest import whole, write_array
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -181,8 +181,8 @@ def _write(archive: zipfile.ZipFile, path: str | os.PathLike[str], name: str, te
     tensor = tensor.detach().cpu()
     # numpy has neither bfloat16 nor the float8 types.
     array = (tensor.float() if tensor.is_floating_point() and tensor.element_size() < 4 else tensor).numpy()
-    with _writing(path), archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-        np.lib.format.write_array(member, array, allow_pickle=False)
+    with _writing(path):
+        write_array(archive, name, array)
 
 
 @contextmanager
